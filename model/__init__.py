@@ -1,0 +1,1 @@
+"""One model, pure: no database, no web, no clock."""

@@ -1,0 +1,1 @@
+"""What knows neither web nor model: settings, storage, logs, errors, time."""
