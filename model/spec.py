@@ -1,0 +1,257 @@
+"""A model as its spec file describes it: one YAML file, checked when read, frozen afterwards.
+
+Training returns the same spec *resolved*: ranges, categories and examples that the file left open are those of
+the training rows. The resolved spec travels with the version and feeds validation, docs and drift alike.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from utils.errors import NotFoundError, SpecError
+
+Task = Literal["classification", "regression"]
+Kind = Literal["number", "integer", "category", "boolean", "date"]
+Reaction = Literal["warn", "refuse"]
+Policy = Literal["margin", "holm", "benjamini_hochberg", "ks_pvalue"]
+Label = bool | int | float | str
+Share = Annotated[float, Meta(gt=0, lt=1)]
+
+BUNDLED = Path(__file__).parent / "specs"
+
+
+class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One input column.
+
+    ``min`` and ``max`` are the plausible range (for dates in days since 1970-01-01 once resolved); values
+    outside of it are answered with a warning or refused, as ``Spec.out_of_range`` says.
+    """
+
+    type: Kind
+    min: float | None = None
+    max: float | None = None
+    categories: tuple[str, ...] | None = None
+    missing: bool = False
+    format: str | None = None
+    unit: str | None = None
+    description: str = ""
+    delta: Share | None = None
+    example: Any = None
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is predicted. ``classes`` maps each label to the name that answers show."""
+
+    name: str
+    classes: dict[Label, str] | tuple[Label, ...] | None = None
+    positive: Label | None = None
+    unit: str | None = None
+    min: float | None = None
+    max: float | None = None
+    description: str = ""
+
+
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where training rows come from: a CSV or Parquet file, relative to the spec file."""
+
+    train: str
+    missing_values: tuple[str, ...] = ("", "NA", "NaN", "nan", "null")
+
+
+class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a change of the inputs or predictions is an alarm."""
+
+    policy: Policy = "margin"
+    alpha: Share = 0.05
+    delta: Share = 0.03
+    p_value: Share = 0.045
+    min_rows: Annotated[int, Meta(ge=1)] = 100
+
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """One model."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+    task: Task
+    target: Target
+    data: Data
+    features: Annotated[dict[str, Feature], Meta(min_length=1)]
+    description: str = ""
+    pipeline: str = "model.preprocessing:default_pipeline"
+    metrics: tuple[str, ...] = ()
+    drift: Drift = Drift()
+    id: str | None = None
+    subject: str | None = None
+    ignored: tuple[str, ...] = ()
+    strict: bool = False
+    out_of_range: Reaction = "warn"
+    unseen: Reaction = "warn"
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the features that reach the pipeline as float64, in spec order."""
+        return tuple(name for name, feature in self.features.items() if feature.type != "category")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Names of the features that reach the pipeline as text, in spec order."""
+        return tuple(name for name, feature in self.features.items() if feature.type == "category")
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The classes' labels, in the order of the probabilities; empty for regression."""
+        return tuple(self.target.classes or ())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What answers call the classes, in the order of ``labels``."""
+        classes = self.target.classes or ()
+        return tuple(classes.values()) if isinstance(classes, dict) else tuple(str(c) for c in classes)
+
+    @property
+    def positive_index(self) -> int | None:
+        """Position of the positive class, or None where there are not exactly two classes."""
+        if len(self.labels) != 2:
+            return None
+        return 1 if self.target.positive is None else self.labels.index(self.target.positive)
+
+
+def load(path: Path) -> Spec:
+    """Read and check one spec file.
+
+    Raises
+    ------
+    SpecError
+        If the file cannot be read or is not a spec; the message has the file, the line and what would be right.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read ({error}).") from None
+    return loads(text, str(path))
+
+
+def loads(text: str, origin: str = "spec") -> Spec:
+    """Read a spec from YAML text; errors begin with ``origin``. Raises SpecError as ``load`` does."""
+    try:
+        return _converted(_plain(text))
+    except yaml.YAMLError as error:
+        raise SpecError(f"{origin}: not YAML. {' '.join(str(error).split())}") from None
+    except msgspec.ValidationError as error:
+        raise SpecError(_placed(origin, text, str(error))) from None
+
+
+def dumps(spec: Spec) -> str:
+    """Return the spec as YAML text that ``loads`` reads back to an equal spec."""
+    return yaml.safe_dump(msgspec.to_builtins(spec), sort_keys=False, allow_unicode=True, width=1_000)
+
+
+def _converted(raw: object) -> Spec:
+    features = raw.get("features") if isinstance(raw, dict) else None
+    for name, feature in (features if isinstance(features, dict) else {}).items():
+        try:
+            msgspec.convert(feature, Feature)
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `$")
+            raise msgspec.ValidationError(f"{what} - at `$.features.{name}{where.rstrip('`')}`") from None
+    spec = msgspec.convert(raw, Spec)
+    _check(spec)
+    return spec
+
+
+def _plain(text: str) -> object:
+    """Parse YAML without anchors: a handful of nested aliases can stand for gigabytes."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(
+                f"aliases (*{event.anchor}) are not allowed, line {event.start_mark.line + 1}"
+            )
+    return yaml.safe_load(text)
+
+
+def _placed(origin: str, text: str, message: str) -> str:
+    what, _, where = message.partition(" - at `")
+    place = where.rstrip("`").removeprefix("$").removeprefix(".")
+    line = _line_of(yaml.compose(text, Loader=yaml.SafeLoader), place)
+    return f"{origin}, line {line}{f' ({place})' if place else ''}: {what}."
+
+
+def _line_of(node: yaml.Node | None, place: str) -> int:
+    """Walk a path such as ``features.tempo.min`` as far as keys match; the line of the last node reached."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if place == key.value or place.startswith((f"{key.value}.", f"{key.value}[")):
+                rest = place[len(key.value) :].removeprefix(".")
+                return _line_of(value, rest) if rest else key.start_mark.line + 1
+    return node.start_mark.line + 1 if node else 1
+
+
+def _check(spec: Spec) -> None:
+    """Raise for what types alone cannot say."""
+    for problem in _problems(spec):
+        raise msgspec.ValidationError(problem)
+
+
+def _problems(spec: Spec) -> Iterable[str]:
+    if spec.target.name in spec.features:
+        yield f"the target {spec.target.name!r} cannot be a feature - at `$.features`"
+    if spec.task == "regression" and spec.target.classes:
+        yield "a regression has no classes - at `$.target.classes`"
+    if spec.target.positive is not None and spec.target.positive not in spec.labels:
+        yield f"positive is {spec.target.positive!r}, which is not one of the classes - at `$.target.positive`"
+    for alias in spec.aliases:
+        if not alias.startswith("/"):
+            yield f"alias {alias!r} must start with / - at `$.aliases`"
+    for name, feature in spec.features.items():
+        yield from _feature_problems(name, feature)
+
+
+def _feature_problems(name: str, feature: Feature) -> Iterable[str]:
+    place = f" - at `$.features.{name}`"
+    if feature.type == "category" and (feature.min is not None or feature.max is not None):
+        yield f"{name!r} is a category and has no range{place}"
+    if feature.type != "category" and feature.categories is not None:
+        yield f"{name!r} is a {feature.type} and has no categories{place}"
+    if feature.min is not None and feature.max is not None and feature.min > feature.max:
+        yield f"{name!r} has min {feature.min:g} above max {feature.max:g}{place}"
+
+
+def load_all(folders: Iterable[Path]) -> dict[str, tuple[Spec, Path]]:
+    """Read every ``*.yaml`` of the folders; returns name to (spec, file). A later folder wins over an earlier.
+
+    Raises
+    ------
+    SpecError
+        If a folder is missing, a file is wrong, or one folder names a model twice.
+    """
+    found: dict[str, tuple[Spec, Path]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise SpecError(f"{folder}: no such folder of specs.")
+        here: dict[str, tuple[Spec, Path]] = {}
+        for path in sorted(folder.glob("*.yaml")):
+            spec = load(path)
+            if spec.name in here:
+                raise SpecError(f"{path}: {here[spec.name][1].name} already names a model {spec.name!r}.")
+            here[spec.name] = (spec, path)
+        found |= here
+    return found
+
+
+def find(name: str, folders: Iterable[Path]) -> tuple[Spec, Path]:
+    """Return one model's spec and its file.
+
+    Raises
+    ------
+    NotFoundError
+        If no folder has it; the message lists the names there are.
+    """
+    specs = load_all(folders)
+    if name not in specs:
+        raise NotFoundError(f"No model is called {name!r}. There are: {', '.join(sorted(specs)) or 'none'}.")
+    return specs[name]

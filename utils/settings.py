@@ -1,0 +1,210 @@
+"""Settings: read once from the environment (and a ``.env`` file), checked, and frozen.
+
+A field ``mongo_uri`` is the variable ``MONGO_URI``; a secret may also come from the file named by
+``MONGO_URI_FILE``. The environment wins over ``.env``. A wrong value stops the start and names its variable.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta
+
+from utils.errors import SettingsError
+
+MASK = "********"
+
+Secret = Meta(extra={"is_secret": True})
+Cron = Meta(pattern=r"^\S+( \S+){4}$")
+Words = tuple[str, ...]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set from outside. The table in ``docs/settings.md`` lists the same fields."""
+
+    host: Annotated[str, Meta(description="Address the web service listens on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port of the web service.")] = 8000
+    web_concurrency: Annotated[int, Meta(ge=1, le=64, description="Number of web processes.")] = 2
+
+    mongo_uri: Annotated[
+        str | None,
+        Secret,
+        Meta(description="MongoDB to use (also `MONGODB_URI`, `MONGO_URL`). Unset: a private local one."),
+    ] = None
+    mongo_db: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,38}$", description="Name of the database.")] = (
+        "vigia"
+    )
+    mongod: Annotated[
+        Path | None, Meta(description="Path of the `mongod` program for the private MongoDB.")
+    ] = None
+    state_dir: Annotated[Path, Meta(description="Folder of the spool, the private MongoDB and keys.")] = Path(
+        "var"
+    )
+
+    default_model: Annotated[str, Meta(description="The model that `POST /predict` asks.")] = "songs"
+    models_dir: Annotated[
+        tuple[Path, ...], Meta(description="Further folders with specs, separated by commas.")
+    ] = ()
+
+    api_keys: Annotated[Words, Secret, Meta(description="Keys that may predict and label, by commas.")] = ()
+    admin_api_keys: Annotated[Words, Secret, Meta(description="Keys that may do everything, by commas.")] = ()
+    allow_anonymous: Annotated[
+        bool, Meta(description="With no keys set: answer everybody, not only this machine.")
+    ] = False
+    signing_key: Annotated[
+        str | None,
+        Secret,
+        Meta(description="Signs stored models. Unset: made once and kept in `STATE_DIR/signing-key`."),
+    ] = None
+
+    max_rows: Annotated[int, Meta(ge=1, description="Most rows in one request.")] = 10_000
+    max_body_bytes: Annotated[int, Meta(ge=1_000, description="Largest request body, in bytes.")] = 8_388_608
+    max_pending: Annotated[
+        int, Meta(ge=1, description="Most predictions under way in one web process; more get 503.")
+    ] = 64
+    spool_max_bytes: Annotated[
+        int, Meta(ge=1_000_000, description="Most bytes one web process keeps while MongoDB is away.")
+    ] = 1_073_741_824
+    spool_fsync: Annotated[
+        bool, Meta(description="Write each answer through to the disk, against power cuts.")
+    ] = False
+
+    monitor_cron: Annotated[str, Cron, Meta(description="When drift is checked (five cron fields, UTC).")] = (
+        "0 * * * *"
+    )
+    trackers: Annotated[Words, Meta(description="Where metrics go: `neptune`, `mlflow`, by commas.")] = (
+        "neptune",
+    )
+    neptune_api_token: Annotated[
+        str | None, Secret, Meta(description="Token of a self-hosted Neptune. Unset: offline runs.")
+    ] = None
+    neptune_project: Annotated[str | None, Meta(description="Neptune project, `workspace/name`.")] = None
+    neptune_mode: Annotated[
+        Literal["async", "offline", "debug"] | None, Meta(description="Overrides how Neptune is used.")
+    ] = None
+    mlflow_tracking_uri: Annotated[
+        str | None, Secret, Meta(description="MLflow server or store. Unset: files under `STATE_DIR`.")
+    ] = None
+
+    alert_webhook_url: Annotated[
+        str | None, Secret, Meta(description="Gets every alert as JSON (Slack reads it, too).")
+    ] = None
+    smtp_host: Annotated[str | None, Meta(description="Mail server for alerts. Unset: no mail.")] = None
+    smtp_port: Annotated[int, Meta(ge=1, le=65535, description="Port of the mail server.")] = 587
+    smtp_user: Annotated[str | None, Meta(description="User at the mail server.")] = None
+    smtp_password: Annotated[str | None, Secret, Meta(description="Password at the mail server.")] = None
+    alert_email_to: Annotated[Words, Meta(description="Who gets alerts by mail, by commas.")] = ()
+
+    retention_days: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Days after which logged predictions go. Unset: kept."),
+    ] = None
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged.")
+    ] = "INFO"
+    log_format: Annotated[Literal["json", "text"], Meta(description="Form of the log lines.")] = "json"
+
+    def __repr__(self) -> str:
+        """Never show values: some are secrets, and reprs end up in logs."""
+        return "Settings(...)"
+
+
+ALIASES = {"mongo_uri": ("MONGODB_URI", "MONGO_URL")}
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One field as the docs and ``config show`` need it."""
+
+    name: str
+    description: str
+    default: Any
+    is_secret: bool
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return self.name.upper()
+
+
+def catalogue() -> list[Setting]:
+    """Return every setting in the order of ``Settings``."""
+    info = msgspec.inspect.type_info(Settings)
+    assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101  narrows the type
+    return [_setting(field) for field in info.fields]
+
+
+def _setting(field: msgspec.inspect.Field) -> Setting:
+    kind = field.type
+    meta = kind if isinstance(kind, msgspec.inspect.Metadata) else msgspec.inspect.Metadata(kind)
+    extra, schema = meta.extra or {}, meta.extra_json_schema or {}
+    return Setting(field.name, schema.get("description", ""), field.default, bool(extra.get("is_secret")))
+
+
+def load(environ: Mapping[str, str], dotenv: Path | None = Path(".env")) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    environ : mapping
+        The environment, usually ``os.environ``.
+    dotenv : Path, optional
+        File with further variables; the environment wins over it. A missing file is no error.
+
+    Raises
+    ------
+    SettingsError
+        If a value cannot be used; the message names the variable.
+    """
+    values = origins(environ, dotenv)
+    return Settings(**{name: _parse(name, text) for name, (_, text) in values.items()})
+
+
+def origins(environ: Mapping[str, str], dotenv: Path | None = Path(".env")) -> dict[str, tuple[str, str]]:
+    """Return for each setting that is given where it comes from and its text, secrets unmasked."""
+    from_file = {k: v for k, v in dotenv_values(dotenv).items() if v} if dotenv and dotenv.is_file() else {}
+    found = {}
+    for setting in catalogue():
+        for source, variables in (("environment", environ), (".env", from_file)):
+            text = _lookup(setting, variables)
+            if text is not None:
+                found[setting.name] = (source, text)
+                break
+    return found
+
+
+def _lookup(setting: Setting, variables: Mapping[str, str]) -> str | None:
+    for variable in (setting.variable, *ALIASES.get(setting.name, ())):
+        if variables.get(variable):
+            return variables[variable]
+        if setting.is_secret and variables.get(f"{variable}_FILE"):
+            return _read_secret(f"{variable}_FILE", Path(variables[f"{variable}_FILE"]))
+    return None
+
+
+def _read_secret(variable: str, path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable}: cannot read {path} ({error.strerror}).") from None
+
+
+def _parse(name: str, text: str) -> Any:
+    kind = msgspec.structs.fields(Settings)[Settings.__struct_fields__.index(name)].type
+    value: object = text
+    if "tuple" in str(kind):
+        value = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        return msgspec.convert(value, kind, strict=False, dec_hook=_to_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{name.upper()}: {_shown(name, text)} cannot be used. {error}.") from None
+
+
+def _shown(name: str, text: str) -> str:
+    is_secret = next(setting.is_secret for setting in catalogue() if setting.name == name)
+    return "the value" if is_secret else repr(text)
+
+
+def _to_path(kind: type, value: object) -> object:
+    return Path(str(value)) if issubclass(kind, Path) else value
