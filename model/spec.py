@@ -1,7 +1,7 @@
 """A model as its spec file describes it: one YAML file, checked when read, frozen afterwards.
 
-Training returns the same spec *resolved*: ranges, categories and examples that the file left open are those of
-the training rows. The resolved spec travels with the version and feeds validation, docs and drift alike.
+Training returns the same spec *resolved*: ranges, categories and examples that the file left open are those
+of the training rows. The resolved spec travels with the version and feeds validation, docs and drift alike.
 """
 
 from collections.abc import Iterable
@@ -127,7 +127,7 @@ def load(path: Path) -> Spec:
     Raises
     ------
     SpecError
-        If the file cannot be read or is not a spec; the message has the file, the line and what would be right.
+        If the file cannot be read or is not a spec; the message has file, line and what would be right.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -203,7 +203,7 @@ def _problems(spec: Spec) -> Iterable[str]:
     if spec.task == "regression" and spec.target.classes:
         yield "a regression has no classes - at `$.target.classes`"
     if spec.target.positive is not None and spec.target.positive not in spec.labels:
-        yield f"positive is {spec.target.positive!r}, which is not one of the classes - at `$.target.positive`"
+        yield f"positive is {spec.target.positive!r}, not one of the classes - at `$.target.positive`"
     for alias in spec.aliases:
         if not alias.startswith("/"):
             yield f"alias {alias!r} must start with / - at `$.aliases`"
@@ -222,7 +222,7 @@ def _feature_problems(name: str, feature: Feature) -> Iterable[str]:
 
 
 def load_all(folders: Iterable[Path]) -> dict[str, tuple[Spec, Path]]:
-    """Read every ``*.yaml`` of the folders; returns name to (spec, file). A later folder wins over an earlier.
+    """Read every ``*.yaml`` of the folders; returns name to (spec, file). A later folder wins.
 
     Raises
     ------

@@ -38,7 +38,7 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's own name
+    def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the first line, without the traceback that may follow."""
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
 

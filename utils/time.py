@@ -1,4 +1,4 @@
-"""Instants and time-ordered ids. All instants are aware, UTC, and whole milliseconds, as MongoDB keeps them."""
+"""Instants and time-ordered ids. Instants are aware, UTC, and whole milliseconds, as MongoDB keeps them."""
 
 import os
 import time
