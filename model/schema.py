@@ -1,0 +1,307 @@
+"""Rows in, one checked batch out: the schema of one model version, built once from its resolved spec.
+
+Bodies whose rows are all regular are parsed and checked in one pass by a decoder generated from the spec; any
+other body is read generically and each row examined, which names every fault and oddity.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from model.columns import Column, Remarks, RowWarning, Value, from_text, number, regular_type, shown
+from model.spec import Spec
+from utils.errors import BadRequestError, Fault, InvalidRowsError, TooLargeError
+
+WRAPPERS = ("data", "instances")
+MAX_FAULTS = 100
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Checked rows of one request.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The features, in spec order.
+    values : list of tuple
+        For each row its values in that order, as they are logged; missing is None.
+    numbers : ndarray of shape (n_rows, n_numbers), float64
+        What the pipeline gets for number, integer, boolean and date features; missing is NaN.
+    texts : ndarray of shape (n_rows, n_texts), object
+        What it gets for categories; missing is the empty text.
+    warnings : list of list of RowWarning
+        For each row what is odd about it.
+    references, subjects : list
+        For each row the value of the spec's ``id`` and ``subject`` field, or None.
+    """
+
+    names: tuple[str, ...]
+    values: list[tuple[Value, ...]]
+    numbers: NDArray[np.float64]
+    texts: NDArray[np.object_]
+    warnings: list[list[RowWarning]]
+    references: list[Scalar]
+    subjects: list[Scalar]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Schema:
+    """Reads and checks rows for one version."""
+
+    def __init__(self, spec: Spec, *, max_rows: int = 1_000_000) -> None:
+        self.spec = spec
+        self.max_rows = max_rows
+        self.names = tuple(spec.features)
+        self._columns = [Column(name, spec) for name in self.names]
+        extras = [spec.id, spec.subject, *spec.ignored]
+        self._extras = list(dict.fromkeys(name for name in extras if name and name not in spec.features))
+        self._known = frozenset(self.names) | frozenset(self._extras)
+        self._decoders = self._regular_decoders()
+        self._tables = _Tables(spec)
+
+    def _regular_decoders(self) -> list[Callable[[bytes], list[msgspec.Struct]]]:
+        """One decoder for each shape of body; each raises for rows that need a closer look."""
+        fields = [self._field(f"f{i}", name) for i, name in enumerate(self.names)]
+        fields += [(f"x{i}", Scalar, None) for i in range(len(self._extras))]
+        rename = dict(zip([field[0] for field in fields], [*self.names, *self._extras], strict=True))
+        row: Any = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, kw_only=True)
+        decoders = [_decoder(row | list[row], lambda body: body)]
+        for wrapper in WRAPPERS:
+            field: Any = ("rows", row | list[row])
+            shape = msgspec.defstruct("Body", [field], rename={"rows": wrapper}, forbid_unknown_fields=True)
+            decoders.append(_decoder(shape, lambda body: body.rows))
+        return decoders
+
+    def _field(self, field: str, name: str) -> Any:
+        kind = regular_type(name, self.spec)
+        return (field, kind, None) if self.spec.features[name].missing else (field, kind)
+
+    def from_json(self, body: bytes) -> Batch:
+        """Read a JSON body of any accepted shape.
+
+        Raises
+        ------
+        BadRequestError
+            If it is not strict JSON in UTF-8.
+        InvalidRowsError
+            If a row cannot be scored; has one fault for each thing that is wrong.
+        TooLargeError
+            If there are more than ``max_rows`` rows.
+        """
+        for decode in self._decoders:
+            try:
+                rows = decode(body)
+            except (msgspec.DecodeError, RecursionError):
+                continue
+            return self._regular_batch(rows) or self._examined(body)
+        return self._examined(body)
+
+    def _examined(self, body: bytes) -> Batch:
+        rows, pointers = self._shape(parse_json(body))
+        return self.from_rows(rows, pointers)
+
+    def _shape(self, body: object) -> tuple[list[object], Callable[[int], str]]:
+        prefix = "#"
+        if isinstance(body, dict):
+            for wrapper in WRAPPERS:
+                if wrapper not in self.spec.features and isinstance(body.get(wrapper), dict | list):
+                    body, prefix = body[wrapper], f"#/{wrapper}"
+                    break
+        if isinstance(body, list):
+            return body, lambda row: f"{prefix}/{row}"
+        return [body], lambda row: prefix
+
+    def from_csv(self, body: bytes) -> Batch:
+        """Read CSV text with a header line. Raises as ``from_json`` does."""
+        try:
+            reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig")), restkey="")
+            rows = [self._from_texts(row) for row in reader]
+        except UnicodeDecodeError:
+            raise BadRequestError("The body is not UTF-8.") from None
+        except csv.Error as error:
+            raise BadRequestError(f"The body is not CSV: {error}.") from None
+        return self.from_rows(rows)
+
+    def _from_texts(self, row: dict[str, Any]) -> dict[str, object]:
+        missing, features = self.spec.data.missing_values, self.spec.features
+        return {
+            name: from_text(text or "", features[name], missing) if name in features else text
+            for name, text in row.items()
+        }
+
+    def from_rows(
+        self, rows: Sequence[object], pointer: Callable[[int], str] = lambda row: f"#/{row}"
+    ) -> Batch:
+        """Check rows that are already parsed; ``pointer`` gives the JSON pointer of a row for messages.
+
+        Raises InvalidRowsError and TooLargeError as ``from_json`` does.
+        """
+        self._check_count(len(rows))
+        examined = [self._examine(row, Remarks(pointer(i))) for i, row in enumerate(rows)]
+        faults = [fault for _, _, remarks in examined for fault in remarks.faults]
+        if faults:
+            raise _invalid(faults, len(rows))
+        values = [row_values for row_values, _, _ in examined]
+        return self._batch(
+            values, [extras for _, extras, _ in examined], [r.warnings for _, _, r in examined]
+        )
+
+    def _examine(
+        self, row: object, remarks: Remarks
+    ) -> tuple[tuple[Value, ...], tuple[Scalar, ...], Remarks]:
+        if not isinstance(row, dict):
+            remarks.faults.append(
+                Fault(remarks.pointer, "type", f"{shown(row)} is not an object with fields.")
+            )
+            return (), (), remarks
+        for name in row.keys() - self._known:
+            detail = f"{shown(name)} is not a field of {self.spec.name}; it was ignored."
+            remarks.odd(str(name), "unknown_field", detail, is_refused=self.spec.strict)
+        values = tuple(column.examine(row.get(column.name), remarks) for column in self._columns)
+        return values, tuple(self._extra(name, row.get(name), remarks) for name in self._extras)
+
+    def _extra(self, name: str, value: object, remarks: Remarks) -> Scalar:
+        if value is None or isinstance(value, str | int | float):
+            return value
+        if name not in self.spec.ignored:
+            remarks.fault(name, "type", f"{shown(value)} is not a text or number.")
+        return None
+
+    def _regular_batch(self, rows: list[msgspec.Struct]) -> Batch | None:
+        self._check_count(len(rows))
+        width = len(self.names)
+        all_values = [msgspec.structs.astuple(row) for row in rows]
+        extras = [row[width:] for row in all_values]
+        values = [row[:width] for row in all_values] if self._extras else all_values
+        try:
+            return self._batch(values, extras, [[] for _ in rows], must_be_within=True)
+        except (ValueError, OverflowError):
+            return None  # a date that is none
+
+    def _batch(
+        self,
+        values: list[tuple[Value, ...]],
+        extras: list[tuple[Scalar, ...]],
+        warnings: list[list[RowWarning]],
+        *,
+        must_be_within: bool = False,
+    ) -> Batch:
+        numbers = self._tables.numbers(values)
+        if must_be_within and not self._tables.dates_are_within(numbers):
+            raise ValueError("a date is outside of its range")
+        texts = self._tables.texts(values)
+        ids, subjects = (
+            self._kept(self.spec.id, values, extras),
+            self._kept(self.spec.subject, values, extras),
+        )
+        return Batch(self.names, values, numbers, texts, warnings, ids, subjects)
+
+    def _kept(
+        self, name: str | None, values: list[tuple[Value, ...]], extras: list[tuple[Scalar, ...]]
+    ) -> list[Scalar]:
+        if name is None:
+            return [None] * len(values)
+        source, names = (values, self.names) if name in self.names else (extras, self._extras)
+        return list(map(itemgetter(names.index(name)), source))
+
+    def _check_count(self, count: int) -> None:
+        if count == 0:
+            raise InvalidRowsError("There are no rows.", [Fault("#", "empty", "At least one row is needed.")])
+        if count > self.max_rows:
+            raise TooLargeError(f"{count} rows are more than the {self.max_rows} that one request may have.")
+
+
+class _Tables:
+    """Turns logged values into the two arrays that the pipeline gets."""
+
+    def __init__(self, spec: Spec) -> None:
+        names = tuple(spec.features)
+        self._numbers = [names.index(name) for name in spec.numbers]
+        self._texts = [names.index(name) for name in spec.texts]
+        self._dates = [
+            (i, spec.features[n]) for i, n in enumerate(spec.numbers) if spec.features[n].type == "date"
+        ]
+
+    def numbers(self, values: list[tuple[Value, ...]]) -> NDArray[np.float64]:
+        """Return float64 of shape (n_rows, n_numbers); raises ValueError for a date that is none."""
+        rows: list[Any] = values if not self._texts else list(map(_picker(self._numbers), values))
+        if self._dates:
+            rows = [self._with_days(row) for row in rows]
+        return np.array(rows, dtype=np.float64).reshape(len(values), len(self._numbers))
+
+    def _with_days(self, row: Sequence[Value]) -> list[Value]:
+        changed = list(row)
+        for position, feature in self._dates:
+            changed[position] = number(row[position], feature)
+        return changed
+
+    def dates_are_within(self, numbers: NDArray[np.float64]) -> bool:
+        """Tell whether all dates lie in their ranges; other columns are checked while they are decoded."""
+        for position, feature in self._dates:
+            low = -np.inf if feature.min is None else feature.min
+            high = np.inf if feature.max is None else feature.max
+            if ((numbers[:, position] < low) | (numbers[:, position] > high)).any():
+                return False
+        return True
+
+    def texts(self, values: list[tuple[Value, ...]]) -> NDArray[np.object_]:
+        """Return object of shape (n_rows, n_texts); missing is the empty text."""
+        if not self._texts:
+            return np.empty((len(values), 0), dtype=object)
+        pick = _picker(self._texts)
+        table = np.array([pick(row) for row in values], dtype=object).reshape(len(values), len(self._texts))
+        table[table == None] = ""  # noqa: E711  elementwise
+        return table
+
+
+def _picker(positions: list[int]) -> Callable[[Sequence[Value]], Any]:
+    if not positions:
+        return lambda row: ()
+    return itemgetter(*positions)
+
+
+def _decoder(shape: Any, rows_of: Callable[[Any], Any]) -> Callable[[bytes], list[msgspec.Struct]]:
+    decode = msgspec.json.Decoder(shape).decode
+
+    def rows(body: bytes) -> list[msgspec.Struct]:
+        found = rows_of(decode(body))
+        return found if isinstance(found, list) else [found]
+
+    return rows
+
+
+def parse_json(body: bytes) -> object:
+    """Parse strict JSON. Raises BadRequestError that says where it went wrong."""
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise BadRequestError("The body is nested too deeply.") from None
+    except msgspec.DecodeError as error:
+        raise BadRequestError(f"The body is not JSON: {error}.") from None
+    except UnicodeDecodeError:
+        raise BadRequestError("The body is not UTF-8.") from None
+
+
+def _invalid(faults: Sequence[Fault], n_rows: int) -> InvalidRowsError:
+    rows = {fault.pointer.rsplit("/", 1)[0] for fault in faults}
+    more = "" if len(faults) <= MAX_FAULTS else f" The first {MAX_FAULTS} are listed."
+    detail = f"{len(faults)} fault{'s' * (len(faults) > 1)} in {len(rows)} of {n_rows} rows.{more}"
+    return InvalidRowsError(detail, faults[:MAX_FAULTS])
+
+
+def missing_columns(spec: Spec, columns: Iterable[str]) -> list[str]:
+    """Return the features that are neither in ``columns`` nor allowed to be missing."""
+    present = set(columns)
+    return [name for name, feature in spec.features.items() if name not in present and not feature.missing]
