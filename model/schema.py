@@ -149,23 +149,19 @@ class Schema:
         Raises InvalidRowsError and TooLargeError as ``from_json`` does.
         """
         self._check_count(len(rows))
-        examined = [self._examine(row, Remarks(pointer(i))) for i, row in enumerate(rows)]
-        faults = [fault for _, _, remarks in examined for fault in remarks.faults]
+        remarks = [Remarks(pointer(position)) for position in range(len(rows))]
+        examined = [self._examine(row, remark) for row, remark in zip(rows, remarks, strict=True)]
+        faults = [fault for remark in remarks for fault in remark.faults]
         if faults:
             raise _invalid(faults, len(rows))
-        values = [row_values for row_values, _, _ in examined]
-        return self._batch(
-            values, [extras for _, extras, _ in examined], [r.warnings for _, _, r in examined]
-        )
+        values, extras = (list(side) for side in zip(*examined, strict=True))
+        return self._batch(values, extras, [remark.warnings for remark in remarks])
 
-    def _examine(
-        self, row: object, remarks: Remarks
-    ) -> tuple[tuple[Value, ...], tuple[Scalar, ...], Remarks]:
+    def _examine(self, row: object, remarks: Remarks) -> tuple[tuple[Value, ...], tuple[Scalar, ...]]:
         if not isinstance(row, dict):
-            remarks.faults.append(
-                Fault(remarks.pointer, "type", f"{shown(row)} is not an object with fields.")
-            )
-            return (), (), remarks
+            detail = f"{shown(row)} is not an object with fields."
+            remarks.faults.append(Fault(remarks.pointer, "type", detail))
+            return (), ()
         for name in row.keys() - self._known:
             detail = f"{shown(name)} is not a field of {self.spec.name}; it was ignored."
             remarks.odd(str(name), "unknown_field", detail, is_refused=self.spec.strict)

@@ -168,9 +168,8 @@ def _plain(text: str) -> object:
     """Parse YAML without anchors: a handful of nested aliases can stand for gigabytes."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.YAMLError(
-                f"aliases (*{event.anchor}) are not allowed, line {event.start_mark.line + 1}"
-            )
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise yaml.YAMLError(f"aliases (*{event.anchor}) are not allowed, line {line}")
     return yaml.safe_load(text)
 
 
