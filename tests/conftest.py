@@ -1,0 +1,27 @@
+"""Fixtures that many tests share: a real MongoDB, and a database of one's own in it."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from utils import embedded_mongo
+from utils.mongo import connection
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URI of one private MongoDB for the whole run, shared by all of its processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+    with embedded_mongo.start(shared / "mongo") as mongo:
+        yield mongo.uri
+
+
+@pytest.fixture
+def db(mongo_uri: str) -> Iterator[connection.Database]:
+    """An empty database that is dropped after the test."""
+    database = connection.connect(mongo_uri, f"test_{uuid.uuid4().hex}")
+    yield database
+    database.client.drop_database(database.name)
+    connection.close(database)

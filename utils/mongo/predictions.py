@@ -1,0 +1,134 @@
+"""The log of predictions: one document a row, each stored once however often it is sent.
+
+Only complete documents come in and go out; what they mean is the business of those who write and read them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import BulkWriteError
+
+from utils.errors import UnavailableError
+from utils.mongo.connection import PASSING_CODES, Database, Document, translated
+
+DUPLICATE = 11000
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Return ``document`` as BSON, to be kept by a queue and given to ``PredictionStore.add_many`` later.
+
+    Raises
+    ------
+    ValueError
+        If a value cannot be stored: of an unknown type, an integer over 64 bits, text that is not Unicode.
+    """
+    try:
+        return bson.encode(document)
+    except (bson.errors.InvalidDocument, OverflowError, UnicodeError) as error:
+        raise ValueError(f"This prediction cannot be stored: {error}") from error
+
+
+class PredictionStore:
+    """Collection ``predictions``; ``_id`` is the prediction id."""
+
+    def __init__(self, db: Database) -> None:
+        self._predictions = db["predictions"]
+
+    def add_many(self, documents: Sequence[Document | bytes]) -> int:
+        """Store documents, in any order, and return how many were new.
+
+        What is stored already is left as it is, so the same batch may be sent until it is acknowledged.
+
+        Parameters
+        ----------
+        documents : sequence of dict or bytes
+            Each with ``_id``, as a dict or as ``encode`` made it (cheaper: it is not looked into). About
+            1,000 at a time are cheapest.
+
+        Raises
+        ------
+        UnavailableError
+            If MongoDB did not acknowledge all of them; any number of them may be stored.
+        """
+        if not documents:
+            return 0
+        batch = [
+            RawBSONDocument(document) if isinstance(document, bytes) else document for document in documents
+        ]
+        try:
+            with translated():
+                self._predictions.insert_many(batch, ordered=False)
+        except BulkWriteError as error:
+            _only_duplicates(error)
+            return int(error.details["nInserted"])
+        return len(batch)
+
+    def get(self, prediction_id: str) -> Document | None:
+        """Return one prediction, None if it is not stored."""
+        with translated():
+            return self._predictions.find_one({"_id": prediction_id})
+
+    def window(
+        self,
+        model: str,
+        start: datetime,
+        end: datetime,
+        *,
+        version: str | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> Iterator[Document]:
+        """Yield the predictions of ``model`` in [start, end) by time, with ``fields`` and ``_id`` or all."""
+        with translated():
+            yield from self._predictions.find(_filter(model, start, end, version), fields).sort("at", 1)
+
+    def count(self, model: str, start: datetime, end: datetime, *, version: str | None = None) -> int:
+        """Return the number of predictions of ``model`` in [start, end)."""
+        with translated():
+            return self._predictions.count_documents(_filter(model, start, end, version))
+
+    def last(self, model: str, n: int) -> list[Document]:
+        """Return the newest ``n`` predictions of ``model``, newest first."""
+        with translated():
+            return list(self._predictions.find({"model": model}).sort("at", -1).limit(n))
+
+    def traffic(self, model: str, since: datetime) -> list[Document]:
+        """Return ``{"hour", "version", "n_rows"}`` for each hour since ``since`` with rows, in order."""
+        hour = {"$dateTrunc": {"date": "$at", "unit": "hour"}}
+        steps: list[Document] = [
+            {"$match": {"model": model, "at": {"$gte": since}}},
+            {"$group": {"_id": {"hour": hour, "version": "$version"}, "n_rows": {"$sum": 1}}},
+            {"$project": {"_id": 0, "hour": "$_id.hour", "version": "$_id.version", "n_rows": 1}},
+            {"$sort": {"hour": 1, "version": 1}},
+        ]
+        with translated():
+            return list(self._predictions.aggregate(steps))
+
+    def spools(self) -> list[str]:
+        """Return the ids of all spools from which predictions came."""
+        with translated():
+            return sorted(self._predictions.distinct("spool", {"spool": {"$type": "string"}}))
+
+    def after(
+        self, spool: str, seq: int, limit: int, *, fields: Sequence[str] | None = None
+    ) -> list[Document]:
+        """Return up to ``limit`` predictions of ``spool`` behind position ``seq``, in their order there."""
+        query = {"spool": spool, "seq": {"$gt": seq}}
+        with translated():
+            return list(self._predictions.find(query, fields).sort("seq", 1).limit(limit))
+
+
+def _filter(model: str, start: datetime, end: datetime, version: str | None) -> Document:
+    query: Document = {"model": model, "at": {"$gte": start, "$lt": end}}
+    return query if version is None else query | {"version": version}
+
+
+def _only_duplicates(error: BulkWriteError) -> None:
+    """Raise what is in ``error`` besides documents that are stored already."""
+    codes = {fault["code"] for fault in error.details["writeErrors"]} - {DUPLICATE}
+    if error.details["writeConcernErrors"] or codes & PASSING_CODES:
+        raise UnavailableError("MongoDB did not acknowledge all predictions") from error
+    if codes:
+        raise error
