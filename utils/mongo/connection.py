@@ -27,6 +27,7 @@ from pymongo.errors import (
 from utils.errors import SettingsError, UnavailableError
 
 Document = dict[str, Any]
+Documents = list[Document]
 Database = pymongo.database.Database[Document]
 Collection = pymongo.collection.Collection[Document]
 

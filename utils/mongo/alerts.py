@@ -1,0 +1,111 @@
+"""Alerts: at most one open for each model and key, however many clocks see its cause.
+
+Each change is one conditional update that only one caller wins; the winner is the one who tells people. When
+to open, remind and resolve is decided elsewhere.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from utils.errors import NotFoundError
+from utils.mongo.connection import Database, Document, Documents, translated
+
+State = Literal["open", "resolved"]
+
+
+class AlertStore:
+    """Collection ``alerts``.
+
+    A document has ``id``, ``model``, ``key`` (check and feature), ``state``, ``opened_at``, ``seen_at``,
+    ``n_seen``, ``reminded_at`` (the last time that people were told, opening included), ``resolved_at``,
+    ``acknowledged_at``, ``acknowledged_by``, ``silenced_until``, ``silenced_by`` and what the check put in.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._alerts = db["alerts"]
+
+    def open_or_touch(
+        self, model: str, key: str, content: Mapping[str, Any], at: datetime
+    ) -> tuple[Document, bool]:
+        """Open an alert, or note that the open one was seen again; return it and whether it is new.
+
+        Parameters
+        ----------
+        key : str
+            What is wrong where, without anything that changes from check to check: ``drift/tempo``.
+        content : mapping
+            Fields for those who read it; replaces those of the last time.
+        """
+        query = {"model": model, "key": key, "state": "open"}
+        fresh = {"opened_at": at, "reminded_at": at, "resolved_at": None, "silenced_until": None}
+        fresh |= {"silenced_by": None, "acknowledged_at": None, "acknowledged_by": None}
+        change = {"$set": {**content, "seen_at": at}, "$setOnInsert": fresh, "$inc": {"n_seen": 1}}
+        try:
+            alert = self._change(query, change, upsert=True)
+        except DuplicateKeyError:  # another clock opened it between the look and the insert
+            alert = self._change(query, change, upsert=True)
+        assert alert is not None  # noqa: S101 (an upsert always returns a document)
+        return alert, alert["n_seen"] == 1
+
+    def claim_reminder(self, alert_id: str, at: datetime, every: timedelta) -> bool:
+        """Return whether the caller is the one to remind people now.
+
+        Never within ``every`` of the last time, nor of one that is resolved, silenced or acknowledged.
+        """
+        query: Document = {"_id": ObjectId(alert_id), "state": "open", "acknowledged_at": None}
+        query |= {"reminded_at": {"$lte": at - every}}
+        query |= {"$or": [{"silenced_until": None}, {"silenced_until": {"$lte": at}}]}
+        return self._change(query, {"$set": {"reminded_at": at}}) is not None
+
+    def resolve(self, model: str, key: str, at: datetime) -> Document | None:
+        """Resolve the open alert and return it; None if none is open, or another was first."""
+        query = {"model": model, "key": key, "state": "open"}
+        return self._change(query, {"$set": {"state": "resolved", "resolved_at": at}})
+
+    def acknowledge(self, alert_id: str, by: str, at: datetime) -> Document:
+        """Note that somebody looks after it; there are no more reminders."""
+        return self._existing(alert_id, {"acknowledged_at": at, "acknowledged_by": by})
+
+    def silence(self, alert_id: str, until: datetime, by: str) -> Document:
+        """Have no reminders before ``until``."""
+        return self._existing(alert_id, {"silenced_until": until, "silenced_by": by})
+
+    def get(self, alert_id: str) -> Document | None:
+        """Return one alert, None if there is none of this id."""
+        with translated():
+            return _shown(
+                self._alerts.find_one({"_id": ObjectId(alert_id)}) if ObjectId.is_valid(alert_id) else None
+            )
+
+    def list(self, model: str | None = None, *, state: State | None = None, limit: int = 100) -> Documents:
+        """Return alerts, newest first, of one model or all, in one state or all."""
+        query: Document = {} if model is None else {"model": model}
+        query |= {} if state is None else {"state": state}
+        with translated():
+            found = self._alerts.find(query).sort([("opened_at", -1), ("_id", -1)]).limit(limit)
+            return [{"id": str(alert.pop("_id")), **alert} for alert in found]
+
+    def _existing(self, alert_id: str, fields: Document) -> Document:
+        query = {"_id": ObjectId(alert_id) if ObjectId.is_valid(alert_id) else None}
+        alert = self._change(query, {"$set": fields})
+        if alert is None:
+            raise NotFoundError(f"There is no alert {alert_id}")
+        return alert
+
+    def _change(self, query: Document, change: Document, *, upsert: bool = False) -> Document | None:
+        with translated():
+            return _shown(
+                self._alerts.find_one_and_update(
+                    query, change, upsert=upsert, return_document=ReturnDocument.AFTER
+                )
+            )
+
+
+def _shown(alert: Document | None) -> Document | None:
+    """Return ``alert`` with its id as text."""
+    return None if alert is None else {"id": str(alert.pop("_id")), **alert}

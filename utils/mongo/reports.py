@@ -1,0 +1,60 @@
+"""Drift and quality reports: one for each model, window and kind, however many clocks made it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pymongo.errors import DuplicateKeyError
+
+from utils.mongo.connection import Database, Document, Documents, translated
+
+WITHOUT_ID = {"_id": 0}
+
+
+class ReportStore:
+    """Collection ``drift_reports`` or ``quality_reports``.
+
+    A report is a dict with at least ``model``, ``window_end`` and ``kind`` (what asked for it, for example
+    ``scheduled``); the three together name it.
+    """
+
+    def __init__(self, db: Database, collection: Literal["drift_reports", "quality_reports"]) -> None:
+        self._reports = db[collection]
+
+    def add(self, report: Mapping[str, Any]) -> bool:
+        """Store ``report`` unless there is one of its name; return whether it was stored."""
+        try:
+            with translated():
+                self._reports.insert_one({"_id": _name(report), **report})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    def replace(self, report: Mapping[str, Any]) -> None:
+        """Store ``report`` in place of the one of its name, as when late labels change an old window."""
+        with translated():
+            self._reports.replace_one({"_id": _name(report)}, dict(report), upsert=True)
+
+    def latest(self, model: str, kind: str | None = None) -> Document | None:
+        """Return the report with the newest window, None if there is none."""
+        return next(iter(self.list(model, 1, kind=kind)), None)
+
+    def list(
+        self, model: str, limit: int, *, kind: str | None = None, before: datetime | None = None
+    ) -> Documents:
+        """Return up to ``limit`` reports, newest first, of windows that ended before ``before``."""
+        query: Document = {"model": model}
+        query |= {} if kind is None else {"kind": kind}
+        query |= {} if before is None else {"window_end": {"$lt": before}}
+        with translated():
+            return list(self._reports.find(query, WITHOUT_ID).sort("window_end", -1).limit(limit))
+
+    def window(self, model: str, start: datetime, end: datetime) -> Documents:
+        """Return the reports of windows that ended in [start, end), oldest first."""
+        query = {"model": model, "window_end": {"$gte": start, "$lt": end}}
+        with translated():
+            return list(self._reports.find(query, WITHOUT_ID).sort("window_end", 1))
+
+
+def _name(report: Mapping[str, Any]) -> str:
+    return f"{report['model']}/{report['kind']}/{report['window_end'].isoformat()}"
