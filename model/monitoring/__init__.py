@@ -1,0 +1,28 @@
+"""Data drift, prediction drift and data quality, computed from counts alone.
+
+Pure: arrays and bytes in, results out; no file, database, web or clock. ``reference`` holds what training
+looked like, ``cells`` counts rows into it, ``statistics`` measures distances, ``decision`` says whether they
+matter. Read ``docs/drift-proof.md`` for why the budget of false alarms holds.
+"""
+
+from model.monitoring.cells import CategoryCells, Counts, NumberCells
+from model.monitoring.decision import decide
+from model.monitoring.policy import Policy, Timeline
+from model.monitoring.reference import PREDICTION, PROBABILITY, FeatureReference, ModelCounts, ModelReference
+from model.monitoring.results import DriftResult, FeatureDrift
+
+__all__ = [
+    "PREDICTION",
+    "PROBABILITY",
+    "CategoryCells",
+    "Counts",
+    "DriftResult",
+    "FeatureDrift",
+    "FeatureReference",
+    "ModelCounts",
+    "ModelReference",
+    "NumberCells",
+    "Policy",
+    "Timeline",
+    "decide",
+]

@@ -1,0 +1,166 @@
+"""Columns as they were logged, made countable: plain numbers or texts, with what is missing or faulty
+counted.
+
+A logged value can be anything that JSON or MongoDB can hold. Nothing here raises on a value: what cannot be a
+number (or a category) is a *type fault* and is counted as one. ``cells`` does the counting.
+"""
+
+import math
+import numbers
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.monitoring.arrays import Floats
+
+Column = Sequence[Any] | NDArray[Any]
+
+_NUMBERS = {float, int, bool, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_}
+_MISSING_NAMES = {"NAType", "NaTType"}  # pandas' own markers, told by name so that pandas is not imported
+_EPOCH = date(1970, 1, 1).toordinal()
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class NumberColumn:
+    """Values that are there (float64, never NaN, maybe infinite) and how many are not."""
+
+    values: Floats
+    n_missing: int
+    n_faults: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """How often each text occurs, and how many values are missing or of a faulty type."""
+
+    tally: Mapping[str, int]
+    n_missing: int
+    n_faults: int
+
+
+def read_numbers(column: Column) -> NumberColumn:
+    """Read numbers; booleans are 0 and 1, None and NaN are missing, texts and the like are type faults.
+
+    >>> read_numbers([1, None, "x", True])
+    NumberColumn(values=array([1., 1.]), n_missing=1, n_faults=1)
+    """
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
+        return _without_nan(np.ascontiguousarray(column, dtype=np.float64), 0)
+    values = column.tolist() if isinstance(column, np.ndarray) else list(column)
+    if set(map(type, values)) <= _NUMBERS:
+        try:
+            return _without_nan(np.array(values, dtype=np.float64), 0)
+        except OverflowError:  # an integer beyond 1.8e308: found again, and counted as a fault, below
+            pass
+    return _each(values, _number)
+
+
+def read_days(column: Column) -> NumberColumn:
+    """Read dates as days since 1970-01-01: ISO texts, dates, datetimes (UTC where aware) or plain numbers.
+
+    >>> read_days(["1970-01-03", None, "soon"])
+    NumberColumn(values=array([2.]), n_missing=1, n_faults=1)
+    """
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        seconds = column.astype("datetime64[ms]").astype(np.float64) / 1000.0
+        return _without_nan(np.where(np.isnat(column), np.nan, seconds / _DAY_S), 0)
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
+        return read_numbers(column)
+    return _each(list(column), _day)
+
+
+def read_texts(column: Column) -> TextColumn:
+    """Read categories as texts; whole numbers lose their point, so 3, 3.0 and "3" are one category.
+
+    >>> read_texts(["a", None, 3.0, True, ["b"]])
+    TextColumn(tally={'a': 1, '3': 1, 'true': 1}, n_missing=1, n_faults=1)
+    """
+    values = column.tolist() if isinstance(column, np.ndarray) else column
+    tally: dict[str, int] = {}
+    n_missing = n_faults = 0
+    for value, n in _tally(values):
+        if is_missing(value):
+            n_missing += n
+        elif (text := category_text(value)) is None:
+            n_faults += n
+        else:
+            tally[text] = tally.get(text, 0) + n
+    return TextColumn(tally, n_missing, n_faults)
+
+
+def is_missing(value: object) -> bool:
+    """Say whether a logged value stands for "not there": None, NaN, or pandas' NA and NaT."""
+    if value is None or type(value).__name__ in _MISSING_NAMES:
+        return True
+    return isinstance(value, float | np.floating) and math.isnan(value)
+
+
+def category_text(value: object) -> str | None:
+    """Return the text of a category, or None if such a value cannot be one."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else str(number)
+    return None
+
+
+def _tally(values: Iterable[Any]) -> Iterable[tuple[Any, int]]:
+    # Counting hashes first makes a million texts cost as much as their distinct values. The type is part of
+    # the key where it must be: True == 1 would merge two categories.
+    values = list(values)
+    if set(map(type, values)) <= {str, type(None)}:
+        return Counter(values).items()
+    try:
+        return [(value, n) for (_, value), n in Counter(zip(map(type, values), values, strict=True)).items()]
+    except TypeError:  # lists and objects have no hash
+        return [(value, 1) for value in values]
+
+
+def _without_nan(values: Floats, n_faults: int) -> NumberColumn:
+    is_there = ~np.isnan(values)
+    n_there = int(np.count_nonzero(is_there))
+    there = values if n_there == len(values) else values[is_there]
+    return NumberColumn(there, len(values) - n_there, n_faults)
+
+
+def _each(values: Sequence[Any], read: Any) -> NumberColumn:
+    there = [value for value in values if not is_missing(value)]
+    read_values = [read(value) for value in there]
+    good = np.array([value for value in read_values if value is not None], dtype=np.float64)
+    return NumberColumn(good, len(values) - len(there), len(there) - len(good))
+
+
+def _number(value: object) -> float | None:
+    if not isinstance(value, numbers.Real | np.bool_):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _day(value: object) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        return _days_of(value)
+    if isinstance(value, date):
+        return float(value.toordinal() - _EPOCH)
+    return _number(value)
+
+
+def _days_of(moment: datetime) -> float:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.timestamp() / _DAY_S

@@ -1,0 +1,70 @@
+"""A compact binary form of non-negative integer vectors, for counts that are kept in a database.
+
+Layout, version 1, little endian, 12 bytes of head and then the payload::
+
+    byte  0      version, 1
+    byte  1      bytes an integer: 1, 2, 4 or 8, the fewest that hold the largest one
+    byte  2      1 if the payload is zlib-compressed, 0 if it is plain
+    byte  3      0
+    bytes 4-7    layout: the checksum of the cells that these counts belong to
+    bytes 8-11   number of integers
+
+No pickle: reading hostile bytes can raise ``IntegrityError`` and do nothing else. The stated length bounds
+what is decompressed.
+"""
+
+import struct
+import zlib
+
+import numpy as np
+
+from model.monitoring.arrays import Ints
+from utils.errors import IntegrityError
+
+VERSION = 1
+_HEAD = struct.Struct("<BBBxII")
+_WIDTHS = (1, 2, 4, 8)
+_MAX_LENGTH = 1 << 24  # far above any layout; keeps a forged head from asking for gigabytes
+
+
+def pack(values: Ints, layout: int) -> bytes:
+    """Return ``values`` (non-negative, shape (n,)) as bytes, smallest of plain and compressed.
+
+    >>> unpack(pack(np.array([0, 3, 300]), layout=7))
+    (array([  0,   3, 300]), 7)
+    """
+    largest = int(values.max(initial=0))
+    width = next(w for w in _WIDTHS if largest < 1 << 8 * w)
+    plain = values.astype(f"<u{width}").tobytes()
+    squeezed = zlib.compress(plain, 6)
+    is_squeezed = len(squeezed) < len(plain)
+    head = _HEAD.pack(VERSION, width, is_squeezed, layout, len(values))
+    return head + (squeezed if is_squeezed else plain)
+
+
+def unpack(data: bytes) -> tuple[Ints, int]:
+    """Return the integers, shape (n,), and the layout they belong to.
+
+    Raises
+    ------
+    IntegrityError
+        If ``data`` is cut off, of an unknown version, or longer than it says.
+    """
+    if len(data) < _HEAD.size:
+        raise IntegrityError("packed counts are cut off")
+    version, width, is_squeezed, layout, length = _HEAD.unpack_from(data)
+    if version != VERSION or width not in _WIDTHS or is_squeezed > 1 or length > _MAX_LENGTH:
+        raise IntegrityError("packed counts have a head that this version cannot read")
+    payload = _payload(data[_HEAD.size :], bool(is_squeezed), length * width)
+    return np.frombuffer(payload, dtype=f"<u{width}").astype(np.int64), layout
+
+
+def _payload(body: bytes, is_squeezed: bool, size: int) -> bytes:
+    if is_squeezed:
+        try:
+            body = zlib.decompressobj().decompress(body, size + 1)
+        except zlib.error as broken:
+            raise IntegrityError("packed counts do not decompress") from broken
+    if len(body) != size:
+        raise IntegrityError(f"packed counts should have {size} bytes, not {len(body)}")
+    return body

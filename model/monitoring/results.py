@@ -1,0 +1,112 @@
+"""What a check found, ready to be stored, shown and sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["ok", "drift", "insufficient_data"]
+Check = Literal["distribution", "missing", "unseen", "out_of_range", "type_fault", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDrift:
+    """One question about one feature or output, and its answer.
+
+    ``statistic``, ``threshold``, ``n`` (rows of the current window) and ``p_value`` are of the window that
+    decided, the last ``n_periods`` periods. The threshold is what the statistic must pass or, where
+    ``threshold_on`` says so, what the p-value must stay below; it is the one really used. ``m`` is the
+    reference's rows. ``effect`` is the size of the change: KS distance for numbers, largest change of a share
+    otherwise. Undefined numbers are None, never NaN.
+    """
+
+    feature: str
+    role: Literal["feature", "output"]
+    check: Check
+    statistic_name: str
+    statistic: float | None
+    threshold: float | None
+    threshold_on: Literal["statistic", "p_value"]
+    p_value: float | None
+    effect: float | None
+    n: int
+    m: int
+    n_periods: int
+    verdict: Verdict
+    sentence: str
+    median_reference: float | None = None
+    median_current: float | None = None
+    distances: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether this alone is an alarm."""
+        return self.verdict == "drift"
+
+    def to_document(self) -> dict[str, Any]:
+        """Return a dict of JSON types."""
+        return {
+            "feature": self.feature,
+            "role": self.role,
+            "check": self.check,
+            "statistic_name": self.statistic_name,
+            "statistic": self.statistic,
+            "threshold": self.threshold,
+            "threshold_on": self.threshold_on,
+            "p_value": self.p_value,
+            "effect": self.effect,
+            "n": self.n,
+            "m": self.m,
+            "n_periods": self.n_periods,
+            "drift": self.is_drift,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "median_reference": self.median_reference,
+            "median_current": self.median_current,
+            "distances": dict(self.distances),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DriftResult:
+    """One check of one model: features and outputs, data quality, and how it was decided.
+
+    ``features`` has one entry a feature and output, ``quality`` one for each quality check; both are sorted
+    by how far the statistic is beyond its threshold, the farthest first.
+    """
+
+    verdict: Verdict
+    policy: str
+    parameters: Mapping[str, Any]
+    n_rows: int
+    features: tuple[FeatureDrift, ...]
+    quality: tuple[FeatureDrift, ...] = ()
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether anything drifted."""
+        return self.verdict == "drift"
+
+    @property
+    def drifted(self) -> tuple[FeatureDrift, ...]:
+        """Everything that drifted, the worst first."""
+        return tuple(one for one in (*self.features, *self.quality) if one.is_drift)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return a dict of JSON types."""
+        return {
+            "verdict": self.verdict,
+            "drift": self.is_drift,
+            "policy": self.policy,
+            "parameters": dict(self.parameters),
+            "n_rows": self.n_rows,
+            "drifted": list(dict.fromkeys(one.feature for one in self.drifted)),
+            "features": [one.to_document() for one in self.features],
+            "quality": [one.to_document() for one in self.quality],
+        }
+
+
+def overall(checks: tuple[FeatureDrift, ...]) -> Verdict:
+    """Return the verdict of several: drift if one drifted, insufficient data if none could be judged."""
+    if any(one.is_drift for one in checks):
+        return "drift"
+    return "ok" if any(one.verdict == "ok" for one in checks) else "insufficient_data"

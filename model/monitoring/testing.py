@@ -1,0 +1,56 @@
+"""Policies that decide by p-values, over all periods as one window: asked once, not for standing watch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.monitoring.arrays import Floats, Ints
+from model.monitoring.comparison import effect, p_value
+from model.monitoring.evidence import Evidence, Stream
+from model.monitoring.policy import Policy
+from model.monitoring.statistics import chi_square, ks_distance
+
+
+def tested_evidence(streams: Sequence[Stream], policy: Policy) -> list[Evidence]:
+    """Test each stream and correct over those that have enough rows.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979); Benjamini and
+    Hochberg, "Controlling the false discovery rate", J. R. Stat. Soc. B 57 (1995). Both also want the effect
+    to reach the stream's practical size; ``ks_pvalue`` does not.
+    """
+    p_values = [_p_value(stream, policy) for stream in streams]
+    threshold = _threshold(np.sort([p for p in p_values if p is not None]), policy)
+    return [_evidence(stream, p, threshold, policy) for stream, p in zip(streams, p_values, strict=True)]
+
+
+def _p_value(stream: Stream, policy: Policy) -> float | None:
+    window = stream.window(len(stream.periods))
+    return p_value(stream, window) if window.sum() >= policy.min_rows else None
+
+
+def _threshold(ordered: Floats, policy: Policy) -> float:
+    # The largest p-value that would be rejected, given how many are.
+    if policy.name == "ks_pvalue":
+        return policy.p_threshold
+    n, ranks = len(ordered), np.arange(1, len(ordered) + 1)
+    if policy.name == "holm":
+        n_rejected = int(np.logical_and.accumulate(ordered <= policy.alpha / (n + 1 - ranks)).sum())
+        return policy.alpha / max(1, n - n_rejected)
+    n_rejected = int(ranks[ordered <= policy.alpha * ranks / n].max(initial=1)) if n else 1
+    return policy.alpha * n_rejected / max(1, n)
+
+
+def _evidence(stream: Stream, p: float | None, threshold: float, policy: Policy) -> Evidence:
+    window = stream.window(len(stream.periods))
+    is_beyond = p is not None and (p < threshold if policy.name == "ks_pvalue" else p <= threshold)
+    if policy.name != "ks_pvalue":
+        is_beyond = is_beyond and (effect(stream, window) or 0.0) >= stream.delta
+    name, statistic = _statistic(stream, window)
+    return Evidence(name, statistic, threshold, is_beyond, len(stream.periods), window, "p_value")
+
+
+def _statistic(stream: Stream, window: Ints) -> tuple[str, float | None]:
+    if stream.shape == "number":
+        return "ks", ks_distance(stream.reference, window)
+    found = chi_square(stream.reference, window)
+    return "chi_square", None if found is None else found.statistic
