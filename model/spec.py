@@ -69,7 +69,8 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     alpha: Share = 0.05
     delta: Share = 0.03
     p_value: Share = 0.045
-    min_rows: Annotated[int, Meta(ge=1)] = 100
+    min_rows: Annotated[int, Meta(ge=1)] = 30
+    window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):

@@ -1,0 +1,42 @@
+"""``python -m app``: everything on this machine. A private MongoDB, the models, the web service and the clock."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from app.machine import Machine
+from utils import logs
+from utils.errors import VigiaError
+from utils.settings import load
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (HOST).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (PORT).")
+@click.option("--models", type=click.Path(exists=True, file_okay=False), help="Further folder of specs.")
+def main(host: str | None, port: int | None, models: str | None) -> None:
+    """Run the service, its clock and, where MONGO_URI is unset, a private MongoDB until Ctrl-C."""
+    given = {"HOST": host, "PORT": None if port is None else str(port), "MODELS_DIR": _joined(models)}
+    os.environ.update({name: value for name, value in given.items() if value is not None})
+    os.environ.setdefault("LOG_FORMAT", "text" if sys.stderr.isatty() else "json")
+    try:
+        settings = load(os.environ)
+        logs.configure(settings.log_level, settings.log_format)
+        sys.exit(Machine(settings).run())
+    except VigiaError as error:
+        click.echo(f"vigia: {error.detail}", err=True)
+        sys.exit(1)
+
+
+def _joined(models: str | None) -> str | None:
+    """Return MODELS_DIR with the further folder, absolute, at its end."""
+    if models is None:
+        return None
+    before = [os.environ["MODELS_DIR"]] if os.environ.get("MODELS_DIR") else []
+    return ",".join([*before, str(Path(models).resolve())])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""The one place where views reach the services of their app."""
+
+from typing import cast
+
+from flask import Flask, current_app, request
+
+from mlops.services import Services
+
+KEY = "vigia"
+
+
+def services() -> Services:
+    """Return the services of the app that handles this request."""
+    return cast(Services, current_app.extensions[KEY])
+
+
+def services_of(app: Flask) -> Services:
+    """Return the services of one app."""
+    return cast(Services, app.extensions[KEY])
+
+
+def requester() -> str:
+    """Return who asks, for the history: the address, as keys have no names yet."""
+    return request.remote_addr or "unknown"

@@ -1,0 +1,149 @@
+"""The processes of one machine: MongoDB, training, web and clock, started in order and stopped in reverse.
+
+The children live in process groups of their own, so that Ctrl-C in a terminal reaches this process only, which
+then stops them one after another: web first (it answers what it has taken and empties its spool), MongoDB last.
+"""
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import FrameType
+
+import click
+
+from utils import embedded_mongo
+from utils.mongo.connection import redacted
+from utils.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 30
+RESTART_DELAY_S = 2.0
+POLL_S = 0.2
+PR_SET_PDEATHSIG = 1  # prctl(2)
+WEB = ("gunicorn", "-c", "gunicorn.conf.py", "app.wsgi:app")
+CLOCK = ("mlops", "clock")
+TRAIN = ("model", "train-missing")
+
+
+class Child:
+    """A Python module run as a process, started again when it ends on its own."""
+
+    def __init__(self, name: str, module: Sequence[str]) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", *module]
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  our own modules
+            self._command, start_new_session=True, preexec_fn=_end_with_parent
+        )
+
+    def ended(self) -> int | None:
+        """Return the exit code, or None while the process runs."""
+        return self._process.poll()
+
+    def revive(self) -> None:
+        """Start the process again if it has ended."""
+        if self.ended() is not None:
+            log.error("%s ended with %s; starting it again", self.name, self._process.returncode)
+            time.sleep(RESTART_DELAY_S)
+            self._process = self._start()
+
+    def stop(self) -> None:
+        """Ask the process to stop and wait; kill what does not."""
+        if self.ended() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            log.error("%s did not stop in %s s and is killed", self.name, STOP_TIMEOUT_S)
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def _end_with_parent() -> None:
+    """Let the kernel stop a child whose parent was killed; elsewhere than on Linux the child stays."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Machine:
+    """Runs everything until SIGINT or SIGTERM."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._is_stopping = threading.Event()
+        is_everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104  a comparison
+        self.url = f"http://{'127.0.0.1' if is_everywhere else settings.host}:{settings.port}"
+
+    def run(self) -> int:
+        """Start everything, say where it is, and wait. Returns the exit code."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        with ExitStack() as stack:
+            self._start_mongo(stack)
+            web, clock = self._child(stack, "web", WEB), self._child(stack, "clock", CLOCK)
+            training = self._child(stack, "training", TRAIN)
+            self._watch([web, clock], training)
+        return 0
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._is_stopping.set()
+
+    def _start_mongo(self, stack: ExitStack) -> None:
+        uri = self._settings.mongo_uri
+        if uri is None:
+            mongo = stack.enter_context(embedded_mongo.start(self._settings.state_dir, self._settings.mongod))
+            uri = os.environ["MONGO_URI"] = mongo.uri
+        log.info("MongoDB is %s", redacted(uri))
+
+    def _child(self, stack: ExitStack, name: str, module: Sequence[str]) -> Child:
+        child = Child(name, module)
+        stack.callback(child.stop)
+        return child
+
+    def _watch(self, children: Sequence[Child], training: Child) -> None:
+        is_announced = is_trained = False
+        while not self._is_stopping.wait(POLL_S):
+            for child in children:
+                child.revive()
+            if not is_trained and training.ended() is not None:
+                is_trained = True
+                if training.ended():
+                    log.error("training ended with %s; see above", training.ended())
+            is_announced = is_announced or self._announce()
+
+    def _announce(self) -> bool:
+        """Say where everything is as soon as the default model answers; return whether it does."""
+        example = self._example()
+        if example is None:
+            return False
+        header = " -H 'X-API-Key: …'" if self._settings.api_keys or self._settings.admin_api_keys else ""
+        click.echo(
+            f"\n  Dashboard   {self.url}/dashboard\n  API         {self.url}/docs\n\n"
+            f"  curl {self.url}/predict{header} -H 'Content-Type: application/json' \\\n"
+            f"    -d '{json.dumps(example, ensure_ascii=False)}'\n\n  Ctrl-C stops everything.\n"
+        )
+        return True
+
+    def _example(self) -> dict[str, object] | None:
+        """Return an example row of the default model once the service is ready for it, else None."""
+        keys = (*self._settings.admin_api_keys, *self._settings.api_keys, "")
+        address = f"{self.url}/models/{self._settings.default_model}/schema"
+        request = urllib.request.Request(address, headers={"X-API-Key": keys[0]})  # noqa: S310  our own
+        try:
+            with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
+                found: dict[str, object] = json.load(answer)["examples"][0]
+                return found
+        except (OSError, ValueError):
+            return None

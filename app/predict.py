@@ -1,0 +1,86 @@
+"""``POST /predict`` and its kin: rows in, one answer a row out, in the same order."""
+
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Flask, Response, request
+
+from app.auth import needs
+from app.context import services, services_of
+from mlops.serving import Answered
+from model.schema import Batch, Schema
+from utils import logs
+from utils.errors import UnsupportedTypeError
+
+blueprint = Blueprint("predict", __name__)
+
+JSON_TYPES = ("", "application/json", "text/json")
+_encode = msgspec.json.Encoder().encode
+
+
+def init_app(app: Flask) -> None:
+    """Add the routes, with the aliases that the specs name."""
+    for model, spec in services_of(app).specs.items():
+        for alias in spec.aliases:
+            endpoint = f"alias {alias}".replace(".", " ")
+            blueprint_view = needs("predict")(_alias(model))
+            app.add_url_rule(alias, endpoint, blueprint_view, methods=["POST"])
+    app.register_blueprint(blueprint)
+
+
+def _alias(model: str) -> Any:
+    return lambda: answer(model)
+
+
+@blueprint.post("/predict")
+@blueprint.post("/v1/predict")
+@needs("predict")
+def predict_default() -> Response:
+    """Predict with the default model."""
+    return answer(services().settings.default_model)
+
+
+@blueprint.post("/models/<model>/predict")
+@needs("predict")
+def predict_named(model: str) -> Response:
+    """Predict with the champion of a named model."""
+    return answer(model)
+
+
+@blueprint.post("/models/<model>/versions/<version>/predict")
+@needs("predict")
+def predict_version(model: str, version: str) -> Response:
+    """Predict with one version of a named model."""
+    return answer(model, version)
+
+
+def answer(model: str, version: str | None = None) -> Response:
+    """Read the body, predict, keep the answer in the log, and return it."""
+    serving = services().serving
+    served = serving.champion(model) if version is None else serving.version(model, version)
+    batch = read(served.schema)
+    answered = serving.predict(served, batch, logs.request_id.get() or "")
+    return _response(answered)
+
+
+def read(schema: Schema) -> Batch:
+    """Read and check the rows in this request's body."""
+    media_type = request.mimetype
+    if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedTypeError("Text must be UTF-8.")
+    if media_type in JSON_TYPES or media_type.endswith("+json"):
+        return schema.from_json(request.get_data(cache=False))
+    if media_type == "text/csv":
+        return schema.from_csv(request.get_data(cache=False))
+    raise UnsupportedTypeError(f"{media_type} cannot be read. Send application/json or text/csv.")
+
+
+def _response(answered: Answered) -> Response:
+    body = {
+        "model": answered.model,
+        "version": answered.version,
+        "request_id": answered.request_id,
+        "predictions": answered.answers,
+    }
+    headers = {"X-Model-Version": answered.version}
+    return Response(_encode(body), 200, headers, content_type="application/json")

@@ -1,0 +1,49 @@
+"""How gunicorn runs the app: processes, threads and time limits that fit Heroku, compose and one machine.
+
+Everything with a thread or a connection starts after fork, in ``post_worker_init``.
+"""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from utils.settings import load
+
+settings = load(os.environ)
+
+bind = f"{settings.host}:{settings.port}"
+workers = settings.web_concurrency
+worker_class = "gthread"
+threads = 4
+# Routers give up after 30 s; both limits stay below.
+timeout = 25
+graceful_timeout = 20
+# Longer than the idle limit of the usual balancers, so that they and not we close idle connections.
+keepalive = 75
+# The heartbeat file must not wait for a slow disk.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a heartbeat, no data
+control_socket_disable = True
+accesslog = None
+loglevel = settings.log_level.lower()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Connect and start the threads of this worker; tell them first when it is asked to stop."""
+    services = worker.app.callable.extensions["vigia"]
+    services.start()
+    stop = signal.getsignal(signal.SIGTERM)
+
+    def drain(number: int, frame: Any) -> None:
+        services.drain()
+        if callable(stop):
+            stop(number, frame)
+
+    signal.signal(signal.SIGTERM, drain)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Ship what is left in the spool and close, after the last answer."""
+    app = getattr(worker.app, "callable", None)
+    if app is not None:
+        app.extensions["vigia"].stop()

@@ -1,0 +1,199 @@
+"""``python -m mlops``: the clock, and what it does, by hand."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from mlops.clock import Clock
+from mlops.operations import Operations
+from mlops.services import Services, build, release
+from utils import embedded_mongo, logs
+from utils.errors import VigiaError
+from utils.mongo import connection
+from utils.settings import MASK, Settings, catalogue, load, origins
+
+DRIFT_FOUND = 2
+as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def main() -> None:
+    """The life of a model in production. Exit codes: 0 fine, 1 error, 2 drift found or gate failed."""
+
+
+@main.command()
+def clock() -> None:
+    """Run what is due, until stopped; any number of clocks may run."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with _operations() as operations:
+        Clock(operations.jobs(), operations.services.job_runs).run_until(stop)
+
+
+@main.command()
+@click.argument("model")
+@as_json
+def monitor(model: str, is_json: bool) -> None:
+    """Check MODEL for drift now."""
+    with _operations() as operations:
+        operations.services.require(model)
+        report = operations.monitor.on_demand(operations.services.specs[model])
+    if is_json:
+        _print_json(report)
+    else:
+        _print_report(report)
+    sys.exit(DRIFT_FOUND if report["drift"] else 0)
+
+
+@main.command("release")
+def release_command() -> None:
+    """Prepare the database for this version of the program; run it before the new version answers."""
+    with _operations():
+        click.echo("The database is ready.")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--version", required=True, help="The version that shall answer.")
+@click.option("--reason", default="", help="Kept in the history.")
+@as_json
+def promote(model: str, version: str, reason: str, is_json: bool) -> None:
+    """Make a version of MODEL the champion; every web process follows within seconds."""
+    with _operations() as operations:
+        entry = operations.services.registry.promote(model, version, reason=reason, by=_user())
+    _say(entry, f"{model} {version} is champion.", is_json)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--version", help="The version to go back to; the one before the present by default.")
+@click.option("--reason", default="", help="Kept in the history.")
+@as_json
+def rollback(model: str, version: str | None, reason: str, is_json: bool) -> None:
+    """Make an earlier version of MODEL the champion again."""
+    with _operations() as operations:
+        entry = operations.services.registry.rollback(model, version, reason=reason, by=_user())
+    _say(entry, f"{model} {entry['version']} is champion again.", is_json)
+
+
+@main.command()
+@click.argument("model")
+@as_json
+def history(model: str, is_json: bool) -> None:
+    """Tell which versions of MODEL were champion when, why and by whom."""
+    with _operations() as operations:
+        operations.services.require(model)
+        entries = operations.services.history.all(model)
+    lines = [
+        f"{e['at']:%Y-%m-%d %H:%M:%S}  {e['version']:>5}  {e['action']:<8}  {e['by']}  {e['reason']}"
+        for e in entries
+    ]
+    _say(entries, "\n".join(lines) or f"{model} never had a champion.", is_json)
+
+
+@main.group()
+def config() -> None:
+    """Settings."""
+
+
+@config.command()
+@as_json
+def show(is_json: bool) -> None:
+    """Show every setting, its value and where it comes from; secrets are masked."""
+    with _errors():
+        settings, given = load(os.environ), origins(os.environ)
+    rows = [
+        {
+            "variable": setting.variable,
+            "value": MASK
+            if setting.is_secret and getattr(settings, setting.name)
+            else _text(settings, setting.name),
+            "origin": given[setting.name][0] if setting.name in given else "default",
+        }
+        for setting in catalogue()
+    ]
+    table = "\n".join(f"{row['variable']:<22} {row['value'] or '-':<40} {row['origin']}" for row in rows)
+    _say(rows, table, is_json)
+
+
+def _text(settings: Settings, name: str) -> str:
+    value = getattr(settings, name)
+    if value is None:
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn an error of ours into one line and exit code 1."""
+    try:
+        yield
+    except VigiaError as error:
+        click.echo(f"{error.title}: {error.detail}", err=True)
+        sys.exit(1)
+
+
+@contextmanager
+def _operations() -> Iterator[Operations]:
+    """Everything connected: to MONGO_URI, or to the private MongoDB, which is started if it does not run."""
+    with _errors():
+        settings = load(os.environ)
+        logs.configure(settings.log_level, settings.log_format)
+        if settings.mongo_uri is not None:
+            with _connected(settings) as operations:
+                yield operations
+            return
+        with (
+            embedded_mongo.start(settings.state_dir, settings.mongod) as mongo,
+            _connected(msgspec.structs.replace(settings, mongo_uri=mongo.uri)) as operations,
+        ):
+            yield operations
+
+
+@contextmanager
+def _connected(settings: Settings) -> Iterator[Operations]:
+    services: Services = build(settings)
+    operations = Operations(services)
+    try:
+        release(services)
+        yield operations
+    finally:
+        operations.close()
+        connection.close(services.db)
+
+
+def _user() -> str:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "command line"
+
+
+def _say(found: Any, text: str, is_json: bool) -> None:
+    if is_json:
+        _print_json(found)
+    else:
+        click.echo(text)
+
+
+def _print_json(found: Any) -> None:
+    click.echo(msgspec.json.encode(found).decode())
+
+
+def _print_report(report: Mapping[str, Any]) -> None:
+    click.echo(
+        f"{report['model']} {report['version']}: {report['verdict']}, {report['n_rows']} rows, "
+        f"{report['window_start']:%Y-%m-%d %H:%M} to {report['window_end']:%Y-%m-%d %H:%M} UTC"
+    )
+    for check in [*report["features"], *(one for one in report["quality"] if one["drift"])]:
+        mark = "DRIFT" if check["drift"] else check["verdict"]
+        click.echo(f"  {mark:<18} {check['feature']:<24} {check['sentence']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Keeps each answered request in the spool before the answer is sent."""
+
+from collections.abc import Callable
+
+from mlops.record import LoggedRequest, encode
+from mlops.serving import Answered, Served
+from model.answer import ClassAnswer
+from model.schema import Batch
+from utils.spool import Spool
+from utils.time import now
+
+
+class SpooledAnswers:
+    """Appends to a spool that is opened later, after fork."""
+
+    def __init__(self, spool: Callable[[], Spool]) -> None:
+        self._spool = spool
+
+    def add(self, served: Served, batch: Batch, answered: Answered, latency_ms: float) -> None:
+        """Keep one answered request; returns when it would survive the end of this process.
+
+        Raises SpoolFullError when it cannot be kept.
+        """
+        record = self._record(served, batch, answered, latency_ms)
+        self._spool().append(encode(record), len(batch))
+
+    def _record(self, served: Served, batch: Batch, answered: Answered, latency_ms: float) -> LoggedRequest:
+        answers = answered.answers
+        spec = served.loaded.spec
+        return LoggedRequest(
+            answered.request_id,
+            answered.model,
+            answered.version,
+            now(),
+            served.loaded.predictor.served_by,
+            latency_ms,
+            batch.names,
+            batch.values,
+            [answer.prediction_id for answer in answers],
+            [answer.prediction for answer in answers],
+            [a.probability if isinstance(a, ClassAnswer) else None for a in answers],
+            [answer.warnings for answer in answers] if any(a.warnings for a in answers) else None,
+            batch.subjects if spec.subject else None,
+            {spec.id: batch.references} if spec.id else None,
+        )

@@ -1,0 +1,66 @@
+"""Wiring of what clock and command line need beside the services: checks, trackers, alerts. Heavy imports."""
+
+from datetime import datetime
+from functools import cached_property, lru_cache
+
+from mlops.alerts import Alarms
+from mlops.channels import Notifier
+from mlops.clock import Job
+from mlops.counting import Counter
+from mlops.monitoring import Monitor
+from mlops.services import Services, specs_of
+from mlops.tracking.fanout import Trackers
+from model.monitoring.reference import ModelReference
+
+REFERENCES_IN_MEMORY = 32
+
+
+class Operations:
+    """What is done about models in production, besides answering."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.references = lru_cache(REFERENCES_IN_MEMORY)(self._reference)
+
+    def _reference(self, model: str, version: str) -> ModelReference:
+        return ModelReference.from_bytes(self.services.registry.part(model, version, "reference.bin"))
+
+    @cached_property
+    def trackers(self) -> Trackers:
+        """Neptune and MLflow, as set."""
+        return Trackers.build(self.services.settings)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """Log, mail and webhook, as set."""
+        return Notifier.build(self.services.settings)
+
+    @cached_property
+    def monitor(self) -> Monitor:
+        """Drift checks."""
+        services = self.services
+        counter = Counter(services.predictions, services.counts, self.references)
+        return Monitor(
+            counter,
+            services.counts,
+            services.history,
+            self.references,
+            services.drift_reports,
+            self.trackers,
+            Alarms(services.alerts, self.notifier),
+        )
+
+    def jobs(self) -> list[Job]:
+        """Return what the clock runs."""
+        return [Job("monitor", "MONITOR_CRON", self.services.settings.monitor_cron, self.check_all)]
+
+    def check_all(self, due_at: datetime) -> str:
+        """Check every model that has a champion; returns the verdicts."""
+        reports = {spec.name: self.monitor.scheduled(spec, due_at) for spec in specs_of(self.services)}
+        return ", ".join(f"{name} {report['verdict']}" for name, report in reports.items() if report)
+
+    def close(self) -> None:
+        """Hand over what is queued for trackers and people, within a time limit."""
+        for part in ("trackers", "notifier"):
+            if part in self.__dict__:
+                getattr(self, part).close()

@@ -1,0 +1,249 @@
+"""Wiring of what the web process needs; ``build(settings)`` makes it, ``start`` connects it, after fork.
+
+Light on purpose: with a compiled champion no scikit-learn, pandas, scipy or tracker is imported from here.
+``mlops.operations`` adds what clock and command line need.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mlops.answer_log import SpooledAnswers
+from mlops.registry import Registry, signing_key
+from mlops.serving import Follower, Served, Serving
+from mlops.shipping import Shipper
+from model.spec import BUNDLED, Spec, load_all
+from utils.errors import NotFoundError, UnavailableError, VigiaError
+from utils.mongo import connection, indexes
+from utils.mongo.alerts import AlertStore
+from utils.mongo.connection import Database
+from utils.mongo.counts import CountStore
+from utils.mongo.history import HistoryStore
+from utils.mongo.job_runs import JobRunStore
+from utils.mongo.predictions import PredictionStore
+from utils.mongo.reports import ReportStore
+from utils.mongo.versions import VersionStore
+from utils.settings import Settings
+from utils.spool import Spool
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 15.0
+CHECK_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether predictions can be answered; ``reasons`` says why not, or what is degraded."""
+
+    is_ready: bool
+    reasons: list[str]
+
+    @property
+    def status(self) -> str:
+        """One word for people."""
+        if not self.is_ready:
+            return "not ready"
+        return "degraded" if self.reasons else "ready"
+
+
+class Services:
+    """The parts of one process. Stores may be used from any thread once ``start`` was called."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.specs = {name: spec for name, (spec, _) in load_all([BUNDLED, *settings.models_dir]).items()}
+        self.serving = Serving(
+            self.specs,
+            lambda model, version: self.registry.load(model, version),
+            lambda: self.history.champions(),
+            SpooledAnswers(lambda: self.spool),
+            max_rows=settings.max_rows,
+        )
+        self.is_draining = False
+        self._is_started = False
+        self._lock = threading.Lock()
+
+    @cached_property
+    def db(self) -> Database:
+        """The database; nothing is sent before it is first used."""
+        uri = self.settings.mongo_uri
+        if uri is None:
+            raise UnavailableError("MONGO_URI is not set. `python -m app` starts a private MongoDB.")
+        return connection.connect(uri, self.settings.mongo_db)
+
+    @cached_property
+    def predictions(self) -> PredictionStore:
+        """The log."""
+        return PredictionStore(self.db)
+
+    @cached_property
+    def history(self) -> HistoryStore:
+        """Who was champion when."""
+        return HistoryStore(self.db)
+
+    @cached_property
+    def counts(self) -> CountStore:
+        """Counted hours of the log."""
+        return CountStore(self.db)
+
+    @cached_property
+    def drift_reports(self) -> ReportStore:
+        """What drift checks found."""
+        return ReportStore(self.db, "drift_reports")
+
+    @cached_property
+    def quality_reports(self) -> ReportStore:
+        """What quality checks found."""
+        return ReportStore(self.db, "quality_reports")
+
+    @cached_property
+    def job_runs(self) -> JobRunStore:
+        """What the clock ran."""
+        return JobRunStore(self.db)
+
+    @cached_property
+    def alerts(self) -> AlertStore:
+        """Open and past alerts."""
+        return AlertStore(self.db)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Stored versions, verified when loaded."""
+        return Registry(VersionStore(self.db), self.history, signing_key(self.settings))
+
+    @cached_property
+    def spool(self) -> Spool:
+        """The local queue of this process."""
+        folder = self.settings.state_dir / "spool"
+        return Spool.open(folder, max_bytes=self.settings.spool_max_bytes, fsync=self.settings.spool_fsync)
+
+    @cached_property
+    def shipper(self) -> Shipper:
+        """Moves the spool into MongoDB."""
+        return Shipper(self.spool, self.predictions)
+
+    @cached_property
+    def follower(self) -> Follower:
+        """Keeps the champions up to date."""
+        return Follower(self.serving)
+
+    def ensure_started(self) -> None:
+        """Start unless started; for web servers without a hook after fork."""
+        if not self._is_started:
+            self.start()
+
+    def start(self) -> None:
+        """Connect and start the threads. Call it after fork; may be called again without harm."""
+        with self._lock:
+            if self._is_started:
+                return
+            self.shipper.start()
+            self.follower.start()
+            self._is_started = True
+
+    def drain(self) -> None:
+        """Be unready from now on; requests under way are still answered."""
+        self.is_draining = True
+
+    def stop(self) -> None:
+        """Ship what is left within a time limit and close; what is not shipped stays in the spool."""
+        with self._lock:
+            if not self._is_started:
+                return
+            self._is_started = False
+            self.follower.stop()
+            self.shipper.drain(DRAIN_S)
+            self.shipper.stop()
+            self.spool.close()
+            connection.close(self.db)
+
+    def readiness(self) -> Readiness:
+        """Say whether predictions can be answered."""
+        reasons = [f"{model}: {reason}" for model, reason in self.serving.failures().items()]
+        default = self.settings.default_model
+        if self.is_draining:
+            return Readiness(False, ["stopping", *reasons])
+        if default not in self.serving.live():
+            return Readiness(False, [f"{default} has no champion in memory", *reasons])
+        if self.shipper.outage_since is not None:
+            reasons.append(f"MongoDB is away; {self.spool.pending} answers wait in the spool")
+        return Readiness(True, reasons)
+
+    def names(self) -> list[str]:
+        """Return the names of all models, in order."""
+        return sorted({*self.specs, *self.serving.live()})
+
+    def require(self, model: str) -> None:
+        """Raise NotFoundError unless there is such a model."""
+        if model not in self.names():
+            raise NotFoundError(f"No model is called {model!r}. There are: {', '.join(self.names())}.")
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """Return what is live for a model. Raises NotFoundError for an unknown one."""
+        self.require(model)
+        served = self.serving.live().get(model)
+        spec = served.loaded.spec if served else self.specs[model]
+        found: dict[str, Any] = {
+            "name": model,
+            "description": spec.description,
+            "task": spec.task,
+            "target": spec.target.name,
+            "classes": list(spec.class_names) or None,
+            "features": list(spec.features),
+            "aliases": list(spec.aliases),
+            "is_default": model == self.settings.default_model,
+        }
+        return found | (_live(served) if served else {"version": None})
+
+    def run_check(self, model: str) -> dict[str, Any]:
+        """Check a model for drift now, in a process of its own, and return the report.
+
+        The statistics need libraries that the web process does without.
+        """
+        command = [sys.executable, "-m", "mlops", "monitor", model, "--json"]
+        try:
+            done = subprocess.run(  # noqa: S603  our own module, and a name that is a model's
+                command, capture_output=True, timeout=CHECK_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise UnavailableError("The check takes too long; it goes on by MONITOR_CRON.", 60) from None
+        try:
+            found: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            log.error("the check failed: %s", done.stderr.decode(errors="replace")[-2_000:])
+            raise VigiaError("The check failed; the log says why.") from None
+        return found
+
+
+def _live(served: Served) -> dict[str, Any]:
+    loaded = served.loaded
+    return {
+        "version": loaded.version,
+        "metrics": loaded.manifest.metrics,
+        "threshold": loaded.threshold if loaded.spec.positive_index is not None else None,
+        "served_by": loaded.predictor.served_by,
+        "created_at": loaded.manifest.created_at,
+        "trained_on": loaded.manifest.trained_on,
+    }
+
+
+def build(settings: Settings) -> Services:
+    """Make the parts of one process. Raises SpecError if a spec is wrong."""
+    return Services(settings)
+
+
+def release(services: Services) -> None:
+    """Prepare the database for this version of the program: indexes. May run in many processes at once."""
+    indexes.ensure(services.db, services.settings.retention_days)
+
+
+def specs_of(services: Services) -> Iterator[Spec]:
+    """Yield all specs in the order of their names."""
+    yield from (services.specs[name] for name in sorted(services.specs))

@@ -1,0 +1,204 @@
+"""The versions that this process answers with, and one prediction from checked rows to logged answer.
+
+``Serving`` keeps the champion of every model in memory. A follower thread asks MongoDB each second who the
+champion is; a new one is loaded and proven on its golden rows before it takes over, and the old one answers
+until then. MongoDB is never asked while a request waits, except for a version that is not the champion.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from model.answer import Answer, Judge
+from model.predictor import Predictor
+from model.schema import Batch, Schema
+from model.spec import Spec
+from utils.errors import NotFoundError, UnavailableError, VigiaError
+from utils.time import prediction_ids
+
+log = logging.getLogger(__name__)
+
+MAX_OTHER_VERSIONS = 4
+FOLLOW_INTERVAL_S = 1.0
+
+
+class LoadedVersion(Protocol):
+    """What the registry gives for one version: proven bytes, ready to score."""
+
+    model: str
+    version: str
+    spec: Spec
+    threshold: float
+    predictor: Predictor
+
+
+class AnswerLog(Protocol):
+    """Where answers are kept before they are sent."""
+
+    def add(self, served: "Served", batch: Batch, answered: "Answered", latency_ms: float) -> None:
+        """Keep one answered request. Raises SpoolFullError when it cannot be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One version in memory, ready to answer."""
+
+    loaded: LoadedVersion
+    schema: Schema
+    judge: Judge
+
+    @property
+    def name(self) -> str:
+        """Model and version, for log lines."""
+        return f"{self.loaded.model} {self.loaded.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answered request."""
+
+    model: str
+    version: str
+    request_id: str
+    answers: list[Answer]
+
+
+class Serving:
+    """Answers with the champions, and follows who they are."""
+
+    def __init__(
+        self,
+        models: Mapping[str, Spec],
+        load: Callable[[str, str], LoadedVersion],
+        champions: Callable[[], Mapping[str, Any]],
+        answer_log: AnswerLog,
+        *,
+        max_rows: int,
+    ) -> None:
+        self._models = models
+        self._load = load
+        self._read_champions = champions
+        self._log = answer_log
+        self._max_rows = max_rows
+        self._champions: dict[str, Served] = {}
+        self._others: OrderedDict[tuple[str, str], Served] = OrderedDict()
+        self._failures: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def champion(self, model: str) -> Served:
+        """Return the version that answers for a model.
+
+        Raises NotFoundError for an unknown model, UnavailableError while it has no champion.
+        """
+        served = self._champions.get(model)
+        if served is not None:
+            return served
+        if model not in self._models:
+            names = ", ".join(sorted({*self._models, *self._champions})) or "none"
+            raise NotFoundError(f"No model is called {model!r}. There are: {names}.")
+        raise UnavailableError(
+            f"{model!r} has no champion yet. Train one: python -m model train {model} --promote"
+        )
+
+    def version(self, model: str, version: str) -> Served:
+        """Return one version of a model, from memory or from the registry.
+
+        Raises NotFoundError where there is none, UnavailableError while MongoDB is away.
+        """
+        champion = self._champions.get(model)
+        if champion is not None and champion.loaded.version == version:
+            return champion
+        with self._lock:
+            if (model, version) not in self._others:
+                self._others[model, version] = self._served(model, version)
+                if len(self._others) > MAX_OTHER_VERSIONS:
+                    self._others.popitem(last=False)
+            self._others.move_to_end((model, version))
+            return self._others[model, version]
+
+    def predict(self, served: Served, batch: Batch, request_id: str) -> Answered:
+        """Score the rows, keep the answers in the log, and return them.
+
+        Raises SpoolFullError when they cannot be kept: nothing is answered that would be lost.
+        """
+        start = time.perf_counter()
+        scores = served.loaded.predictor.scores(batch.numbers, batch.texts)
+        answers = served.judge.answers(scores, prediction_ids(len(batch)), batch.warnings)
+        answered = Answered(served.loaded.model, served.loaded.version, request_id, answers)
+        self._log.add(served, batch, answered, (time.perf_counter() - start) * 1_000)
+        return answered
+
+    def live(self) -> dict[str, Served]:
+        """Return the champions in memory by model."""
+        return dict(self._champions)
+
+    def failures(self) -> dict[str, str]:
+        """Return for each model why its newest champion could not be loaded."""
+        return dict(self._failures)
+
+    def refresh(self) -> None:
+        """Load every champion that is not in memory yet. Raises UnavailableError while MongoDB is away."""
+        for model, entry in self._read_champions().items():
+            current = self._champions.get(model)
+            if current is None or current.loaded.version != entry["version"]:
+                self._take_over(model, entry["version"])
+
+    def _take_over(self, model: str, version: str) -> None:
+        try:
+            self._champions[model] = self._served(model, version)
+        except UnavailableError:
+            raise
+        except VigiaError as error:
+            if self._failures.get(model) != error.detail:
+                log.error("champion %s %s cannot be loaded: %s", model, version, error.detail)
+            self._failures[model] = error.detail
+        else:
+            self._failures.pop(model, None)
+            log.info("champion %s %s answers from now on", model, version)
+
+    def _served(self, model: str, version: str) -> Served:
+        loaded = self._load(model, version)
+        return Served(
+            loaded, Schema(loaded.spec, max_rows=self._max_rows), Judge(loaded.spec, loaded.threshold)
+        )
+
+
+class Follower:
+    """A thread that keeps a ``Serving`` up to date. Start it after fork only."""
+
+    def __init__(self, serving: Serving, interval_s: float = FOLLOW_INTERVAL_S) -> None:
+        self._serving = serving
+        self._interval_s = interval_s
+        self._stopped = threading.Event()
+        self._is_away = False
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        self._stopped.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while True:
+            self._refresh()
+            if self._stopped.wait(self._interval_s):
+                return
+
+    def _refresh(self) -> None:
+        try:
+            self._serving.refresh()
+            self._is_away = False
+        except UnavailableError as error:
+            if not self._is_away:
+                log.warning("champions cannot be read: %s", error.detail)
+            self._is_away = True
+        except Exception:  # the thread must go on: a later champion may load
+            log.exception("following the champions failed")
