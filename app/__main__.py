@@ -1,4 +1,4 @@
-"""``python -m app``: everything on this machine. A private MongoDB, the models, the web service and the clock."""
+"""``python -m app``: everything on this machine: a private MongoDB, models, web service, clock."""
 
 import os
 import sys

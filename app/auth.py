@@ -90,4 +90,4 @@ def _password(text: str) -> str | None:
 
 def _is_among(key: str, known: Sequence[str]) -> bool:
     """Compare with every key, in constant time, so that the time tells nothing."""
-    return any([hmac.compare_digest(key.encode(), one.encode()) for one in known])
+    return sum(hmac.compare_digest(key.encode(), one.encode()) for one in known) > 0

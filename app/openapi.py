@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of this service, made from its routes and its models' specs, and a page for people."""
+"""The OpenAPI 3.1 description of this service, made from its routes and specs, and a page for people."""
 
 from typing import Any
 

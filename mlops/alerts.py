@@ -72,5 +72,6 @@ def _lines(alert: Document, found: dict[str, Any]) -> Iterable[str]:
         yield f"{found['statistic_name']} {found['statistic']:.3g}, threshold {found['threshold']:.3g} " + (
             "on the p-value" if found["threshold_on"] == "p_value" else "on the statistic"
         )
-    yield f"Since {alert['opened_at']:%Y-%m-%d %H:%M} UTC, over {found['n']} rows of version {alert['version']}."
+    since = f"{alert['opened_at']:%Y-%m-%d %H:%M} UTC"
+    yield f"Since {since}, over {found['n']} rows of version {alert['version']}."
     yield "Look at the feature on the dashboard; if the world changed, collect labels and retrain."

@@ -1,7 +1,7 @@
 """Counts the log: each prediction once, into the cells of its version's reference and its hour.
 
-Rows are read in the order in which their spool shipped them, behind a watermark a spool, so late rows are found
-whenever they come and go to the hour in which they were answered.
+Rows are read in the order in which their spool shipped them, behind a watermark a spool, so late rows are
+found whenever they come and go to the hour in which they were answered.
 """
 
 import logging
