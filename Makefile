@@ -1,0 +1,68 @@
+# All that a fresh clone needs is Python 3.11 or later and make. `make help` lists the commands.
+# Settings (PORT, HOST, MONGO_URI, ...) come from the environment or from .env.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# One test file stays in one process, since files share a MongoDB. `make test PYTEST_ARGS=tests/unit` runs less.
+PYTEST_ARGS ?= --numprocesses 2 --dist loadfile
+# pip's own warnings are not for who only wants to run this; its errors still show.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --only-binary :all: -r
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test check audit bench demo lock clean
+
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+run: $(VENV)/.local  ## Everything on this machine: service, clock and a private MongoDB
+	@exec $(BIN)/python -m app
+
+install: $(VENV)/.dev  ## All that tests and checks need, in .venv
+
+test: $(VENV)/.dev  ## The whole suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev  ## Linters, types, import contracts, known vulnerabilities
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python .ci/audit.py
+
+bench: $(VENV)/.dev  ## The benchmarks, with a table
+	$(BIN)/python -m bench
+
+demo: $(VENV)/.local  ## A running service with two simulated weeks of traffic and a drift in week two
+	@exec $(BIN)/python -m app --demo
+
+lock: $(VENV)/.dev  ## Pin the requirements again (UPGRADE=1 takes the newest versions)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+clean:  ## Remove .venv and caches; var/ with its data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.local: requirements.txt requirements-local.txt | $(BIN)/python
+	@echo "Installing what the service needs (about 200 MB, only when requirements change) ..."
+	@$(INSTALL) requirements-local.txt
+	@touch $@
+
+$(VENV)/.dev: requirements.txt requirements-local.txt requirements-mlflow.txt requirements-dev.txt | $(BIN)/python
+	@echo "Installing what the service, its tests and checks need (about 330 MB, only when requirements change) ..."
+	@$(INSTALL) requirements-dev.txt
+	@touch $@ $(VENV)/.local
+
+# Each candidate is tried, not only looked for: version managers leave names behind that do not run. The last
+# places are versions that pyenv has but does not offer in this folder.
+$(BIN)/python:
+	@for python in "$(PYTHON)" python3.13 python3.12 python3.11 python3 python \
+	    "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[1-9]*/bin/python; do \
+	  if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	    echo "Making $(VENV) with $$("$$python" --version) ..."; \
+	    exec "$$python" -m venv --clear $(VENV); \
+	  fi; \
+	done; \
+	echo 'No Python 3.11 or later with its venv module was found. Install one, for example:' >&2; \
+	echo '  Debian, Ubuntu: apt install python3 python3-venv      macOS: brew install python@3.13' >&2; \
+	echo 'or say where it is: make PYTHON=/path/to/python3' >&2; \
+	exit 1
