@@ -13,6 +13,7 @@ with people they don't trust sets MONGO_URI to a MongoDB with users.
 
 import fcntl
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -32,6 +33,9 @@ __all__ = ["EmbeddedMongo", "EmbeddedMongoError", "start"]
 ADDRESS = "127.0.0.1"
 LISTEN_TIMEOUT_S = 60  # recovery of a large journal after a crash takes a while
 POLL_S = 0.005
+# Below those that systems hand out to clients and tests, so that ours is still free after a restart. To move
+# is dear: mongod asks whoever has its old port whether it is itself, up to 30 s where nobody answers.
+PORTS = range(28_100, 32_700)
 ATTEMPTS = 3  # to find a port that nobody takes between our look and mongod's
 
 
@@ -56,8 +60,7 @@ class EmbeddedMongo:
             fcntl.flock(self._users, fcntl.LOCK_UN)  # closing alone would leave it to a forked child
             self._users.close()
         if is_last:
-            with _locked(self._folder / "running.lock"):
-                pass  # it is free when the keeper and mongod are gone
+            _wait_for_end(self._folder)
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +114,7 @@ def _ensure_running(folder: Path, program: Path | None) -> str:
 def _launch(folder: Path, program: Path) -> int:
     """Start keeper and mongod; return the port on which it listens, the same as last time if it is free."""
     for _ in range(ATTEMPTS):
-        port = _free_port(_remembered_port(folder))
+        port = _choose_port(folder)
         _write(folder / "port", str(port))
         for leftover in (folder / "exit.json", folder.parent / "mongo-uri"):
             leftover.unlink(missing_ok=True)
@@ -155,18 +158,33 @@ def _listens(folder: Path, port: int) -> bool:
     return False
 
 
-def _free_port(wanted: int) -> int:
-    """Return ``wanted`` if it is free, else one that is; 0 wants any."""
+def _wait_for_end(folder: Path) -> None:
+    """Wait for the keeper; where it was killed and mongod was not, as can be outside Linux, not for ever."""
+    deadline = time.monotonic() + mongod_keeper.STOP_TIMEOUT_S + 1
+    while _is_running(folder) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+
+
+def _choose_port(folder: Path) -> int:
+    """Return the port of last time if it is free, else one that is."""
+    port = _remembered_port(folder)
+    while port == 0 or not _is_free(port):
+        port = secrets.choice(PORTS)
+    return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((ADDRESS, wanted))
+            probe.bind((ADDRESS, port))
         except OSError:
-            probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
+            return False
+    return True
 
 
 def _remembered_port(folder: Path) -> int:
+    """Return the port of last time, 0 if there is none."""
     try:
         return int((folder / "port").read_text())
     except (FileNotFoundError, ValueError):

@@ -49,7 +49,7 @@ class Keeper:
         """Run mongod, again after each crash once it was ready, and write down how the last one ended."""
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
         threading.Thread(target=self.stop_when_unused, daemon=True).start()
-        threading.Thread(target=self.bound_log, daemon=True).start()
+        threading.Thread(target=bound_log, args=(self.folder / "mongod.log",), daemon=True).start()
         pause_s = 0.0
         while True:
             begun = time.monotonic()
@@ -93,15 +93,20 @@ class Keeper:
             if self.mongod is not None:
                 self.mongod.kill()
 
-    def bound_log(self) -> None:
-        """Keep the log below its limit by copying it away and cutting it; mongod only appends."""
-        log = self.folder / "mongod.log"
-        while True:
-            with contextlib.suppress(OSError):  # a full disk must not end the keeper
-                if log.stat().st_size > MAX_LOG_BYTES:
-                    shutil.copyfile(log, log.with_suffix(".log.1"))
-                    os.truncate(log, 0)
-            time.sleep(LOG_CHECK_S)
+
+def bound_log(log: Path) -> None:
+    """Cut the log whenever it is too long, for ever."""
+    while True:
+        cut_log(log)
+        time.sleep(LOG_CHECK_S)
+
+
+def cut_log(log: Path) -> None:
+    """Copy a log that is too long away and empty it; mongod, which only appends, need not know."""
+    with contextlib.suppress(OSError):  # a full disk must not end the keeper
+        if log.stat().st_size > MAX_LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
 
 def begin_as_child() -> None:

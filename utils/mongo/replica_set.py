@@ -16,7 +16,7 @@ NOT_YET_INITIALIZED = 94
 POLL_S = 0.01
 
 
-def ensure_primary(uri: str, host: str, data: Path, timeout_s: float = 20.0) -> None:
+def ensure_primary(uri: str, host: str, data: Path, timeout_s: float = 90.0) -> None:
     """Return when the server at ``uri`` takes writes, as the only member of its replica set.
 
     Parameters
