@@ -1,8 +1,8 @@
 """The processes of one machine: MongoDB, training, web and clock, started in order and stopped in reverse.
 
 The children live in process groups of their own, so that Ctrl-C in a terminal reaches this process only,
-which then stops them one after another: web first (it answers what it has taken and empties its spool), MongoDB
-last.
+which then stops them one after another: web first (it answers what it has taken and empties its spool),
+MongoDB last.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Distributions small enough to keep in a report and draw: shares by bin or category, reference and current."""
+"""Distributions small enough to keep in a report and to draw: shares by bin or category."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ TAIL = 0.005
 def shapes(reference: ModelReference, counts: ModelCounts) -> list[dict[str, Any]]:
     """Return for each feature and output its distribution in the reference and in ``counts``.
 
-    Each has ``feature``, ``kind``, ``unit``, ``reference`` and ``current`` (shares of the rows with a value, or
-    None without rows), and ``edges`` (numbers; one more than shares, the outer bins hold the tails) or
+    Each has ``feature``, ``kind``, ``unit``, ``reference`` and ``current`` (shares of the rows with a value,
+    or None without rows), and ``edges`` (numbers; one more than shares, the outer bins hold the tails) or
     ``categories``.
     """
     return [_shape(feature, counts) for feature in reference.features.values()]
