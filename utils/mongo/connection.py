@@ -50,6 +50,10 @@ TIMEOUTS: dict[str, Any] = {
     "socketTimeoutMS": 20_000,
     "wTimeoutMS": 10_000,
 }
+URI_HINT = (
+    "should look like mongodb://user:password@host:27017/?replicaSet=name, with special characters of user "
+    "and password percent-encoded"
+)
 
 
 def connect(uri: str, database: str, *, app_name: str = "vigia") -> Database:
@@ -62,12 +66,8 @@ def connect(uri: str, database: str, *, app_name: str = "vigia") -> Database:
     SettingsError
         If the URI or the name of the database cannot be used. Names the variable, never the password.
     """
-    given = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
-    timeouts = {name: value for name, value in TIMEOUTS.items() if name.lower() not in given}
     try:
-        client: pymongo.MongoClient[Document] = pymongo.MongoClient(
-            uri, appname=app_name, **DURABLE, **timeouts
-        )
+        client = _client(uri, app_name)
     except (ConfigurationError, ValueError, TypeError):
         # The driver's own message may quote a part of the password.
         raise SettingsError(f"MONGO_URI cannot be used: {redacted(uri)!r} {URI_HINT}") from None
@@ -78,10 +78,12 @@ def connect(uri: str, database: str, *, app_name: str = "vigia") -> Database:
         raise SettingsError(f"MONGO_DB cannot be used: {error}") from None
 
 
-URI_HINT = (
-    "should look like mongodb://user:password@host:27017/?replicaSet=name, with special characters of user "
-    "and password percent-encoded"
-)
+def _client(uri: str, app_name: str) -> pymongo.MongoClient[Document]:
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise ValueError(uri)
+    given = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
+    timeouts = {name: value for name, value in TIMEOUTS.items() if name.lower() not in given}
+    return pymongo.MongoClient(uri, appname=app_name, **DURABLE, **timeouts)
 
 
 def close(db: Database) -> None:
