@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 WIDTH = 240.0
@@ -47,7 +48,7 @@ def _names(shape: Mapping[str, Any]) -> list[str]:
     if "categories" in shape:
         return list(shape["categories"])
     edges = shape["edges"]
-    return [f"{short(low)} to {short(high)}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [f"{short(low)} to {short(high)}" for low, high in pairwise(edges)]
 
 
 def _bars(shares: Sequence[float], highest: float, names: Sequence[str]) -> list[Bar]:
