@@ -1,5 +1,6 @@
 """The log of predictions on a real MongoDB."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -135,3 +136,16 @@ def test_a_spool_is_read_in_order_from_any_position(store):
     assert store.spools() == ["a", "b"]
     assert [found["_id"] for found in store.after("b", 1, 10)] == ["b2", "b3"]
     assert store.after("b", 0, 1, fields=["seq"]) == [{"_id": "b1", "seq": 1}]
+
+
+def test_a_reader_by_position_misses_nothing_while_the_log_is_written(store):
+    batches = [[document(f"{at + seq}", seq=at + seq) for seq in range(500)] for at in range(0, 10_000, 500)]
+    writer = threading.Thread(target=lambda: [store.add_many(batch) for batch in batches])
+    writer.start()
+
+    seen = [-1]
+    while seen[-1] < 9_999:
+        seen += [found["seq"] for found in store.after("s", seen[-1], 300, fields=["seq"])]
+
+    writer.join()
+    assert seen == list(range(-1, 10_000))

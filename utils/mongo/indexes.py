@@ -26,6 +26,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     # Not "at" alone: that one is made with an expiry, and MongoDB takes only one of the same keys.
     "labels": [IndexModel([("at", ASCENDING), ("_id", ASCENDING)])],
     "rejections": [IndexModel([("model", ASCENDING), ("at", ASCENDING)])],
+    "drift_counts": [IndexModel([("model", ASCENDING), ("hour", ASCENDING), ("version", ASCENDING)])],
     "drift_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "quality_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "alerts": [

@@ -38,9 +38,11 @@ class PredictionStore:
         self._predictions = db["predictions"]
 
     def add_many(self, documents: Sequence[Document | bytes]) -> int:
-        """Store documents, in any order, and return how many were new.
+        """Store documents and return how many were new.
 
-        What is stored already is left as it is, so the same batch may be sent until it is acknowledged.
+        What is stored already is left as it is, so the same batch may be sent until it is acknowledged. They
+        become visible in the order given, so who reads a spool by position meets no gap that is filled later,
+        as long as a batch is acknowledged before the next of that spool is sent.
 
         Parameters
         ----------
@@ -108,8 +110,9 @@ class PredictionStore:
 
     def spools(self) -> list[str]:
         """Return the ids of all spools from which predictions came."""
+        # Without a filter it is answered by one look into the index for each spool, however long the log.
         with translated():
-            return sorted(self._predictions.distinct("spool", {"spool": {"$type": "string"}}))
+            return sorted(spool for spool in self._predictions.distinct("spool") if spool is not None)
 
     def after(
         self, spool: str, seq: int, limit: int, *, fields: Sequence[str] | None = None
