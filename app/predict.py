@@ -10,7 +10,7 @@ from app.context import services, services_of
 from mlops.serving import Answered
 from model.schema import Batch, Schema
 from utils import logs
-from utils.errors import UnsupportedTypeError
+from utils.errors import InvalidRowsError, UnsupportedTypeError
 
 blueprint = Blueprint("predict", __name__)
 
@@ -58,7 +58,11 @@ def answer(model: str, version: str | None = None) -> Response:
     """Read the body, predict, keep the answer in the log, and return it."""
     serving = services().serving
     served = serving.champion(model) if version is None else serving.version(model, version)
-    batch = read(served.schema)
+    try:
+        batch = read(served.schema)
+    except InvalidRowsError as error:
+        services().rejections.note(served.loaded.model, error.faults)
+        raise
     answered = serving.predict(served, batch, logs.request_id.get() or "")
     return _response(answered)
 

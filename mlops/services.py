@@ -16,7 +16,9 @@ from typing import Any
 
 from mlops.answer_log import SpooledAnswers
 from mlops.registry import Registry, signing_key
-from mlops.serving import Follower, Served, Serving
+from mlops.rejections import Rejections
+from mlops.repeating import Repeating
+from mlops.serving import Served, Serving
 from mlops.shipping import Shipper
 from model.spec import BUNDLED, Spec, load_all
 from utils.errors import NotFoundError, UnavailableError, VigiaError
@@ -27,6 +29,7 @@ from utils.mongo.counts import CountStore
 from utils.mongo.history import HistoryStore
 from utils.mongo.job_runs import JobRunStore
 from utils.mongo.predictions import PredictionStore
+from utils.mongo.rejections import RejectionStore
 from utils.mongo.reports import ReportStore
 from utils.mongo.versions import VersionStore
 from utils.settings import Settings
@@ -35,6 +38,8 @@ from utils.spool import Spool
 log = logging.getLogger(__name__)
 
 DRAIN_S = 15.0
+FOLLOW_S = 1.0
+REJECTIONS_S = 5.0
 CHECK_TIMEOUT_S = 20.0
 
 
@@ -66,6 +71,7 @@ class Services:
             SpooledAnswers(lambda: self.spool),
             max_rows=settings.max_rows,
         )
+        self.rejections = Rejections(lambda: RejectionStore(self.db))
         self.is_draining = False
         self._is_started = False
         self._lock = threading.Lock()
@@ -130,9 +136,11 @@ class Services:
         return Shipper(self.spool, self.predictions)
 
     @cached_property
-    def follower(self) -> Follower:
-        """Keeps the champions up to date."""
-        return Follower(self.serving)
+    def _repeated(self) -> list[Repeating]:
+        return [
+            Repeating("following champions", self.serving.refresh, FOLLOW_S),
+            Repeating("storing rejections", self.rejections.store, REJECTIONS_S),
+        ]
 
     def ensure_started(self) -> None:
         """Start unless started; for web servers without a hook after fork."""
@@ -145,7 +153,8 @@ class Services:
             if self._is_started:
                 return
             self.shipper.start()
-            self.follower.start()
+            for repeated in self._repeated:
+                repeated.start()
             self._is_started = True
 
     def drain(self) -> None:
@@ -158,7 +167,8 @@ class Services:
             if not self._is_started:
                 return
             self._is_started = False
-            self.follower.stop()
+            for repeated in self._repeated:
+                repeated.stop()
             self.shipper.drain(DRAIN_S)
             self.shipper.stop()
             self.spool.close()

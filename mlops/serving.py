@@ -23,7 +23,6 @@ from utils.time import prediction_ids
 log = logging.getLogger(__name__)
 
 MAX_OTHER_VERSIONS = 4
-FOLLOW_INTERVAL_S = 1.0
 
 
 class LoadedVersion(Protocol):
@@ -165,40 +164,3 @@ class Serving:
         return Served(
             loaded, Schema(loaded.spec, max_rows=self._max_rows), Judge(loaded.spec, loaded.threshold)
         )
-
-
-class Follower:
-    """A thread that keeps a ``Serving`` up to date. Start it after fork only."""
-
-    def __init__(self, serving: Serving, interval_s: float = FOLLOW_INTERVAL_S) -> None:
-        self._serving = serving
-        self._interval_s = interval_s
-        self._stopped = threading.Event()
-        self._is_away = False
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
-
-    def start(self) -> None:
-        """Begin to follow."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread and wait for it."""
-        self._stopped.set()
-        self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while True:
-            self._refresh()
-            if self._stopped.wait(self._interval_s):
-                return
-
-    def _refresh(self) -> None:
-        try:
-            self._serving.refresh()
-            self._is_away = False
-        except UnavailableError as error:
-            if not self._is_away:
-                log.warning("champions cannot be read: %s", error.detail)
-            self._is_away = True
-        except Exception:  # the thread must go on: a later champion may load
-            log.exception("following the champions failed")
