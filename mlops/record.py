@@ -143,7 +143,7 @@ def documents(record: LoggedRequest, spool: str, seq: int) -> list[Document]:
             "features": dict(zip(names, values, strict=True)),
             "prediction": prediction,
             "probability": probability,
-            "warnings": [_warning(warning) for warning in warnings],
+            "warnings": list(map(_warning, warnings)),
             "subject": None if subject is None else str(subject),
             **kept,
         }
