@@ -1,81 +1,206 @@
-"""The default policy: an alarm only if a change is larger than both its practical size and its chance error.
+"""The default policy: an alarm only if a change is larger than its practical size and all that chance can do.
 
-With n rows in the window, m in the reference, F streams, s = 2 for numbers and 2 K for K categories, L looks
-a month and the practical size delta::
+A month has a fixed family of windows (``ladder``), and every window of every stream has its part of the
+budget (``budget``), so that a union bound gives: with nothing changed, the chance of any false alarm in a
+month is at most alpha; while no share or distribution is farther than delta from the training sample, too.
+Proof and gains over the first version: ``docs/drift-proof.md``.
 
-    floor      = max(delta, sqrt(ln(s F / 0.05) / (2 m)))
-    once:        D > floor + sqrt(ln(s F L 3 / (alpha / 2)) / (2 n))   on the last period, day and week
-    sustained:   D > floor + sqrt(ln(s / a) / (2 n))                   in 3 of the last 5 periods,
-                 where a = (alpha / 2 / (10 L F))^(1/3)
+Two tests look at each window:
 
-By the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant (Ann. Probab. 18 (1990)) and
-union bounds, the chance of any false alarm in a month is at most alpha, plus 0.05 once for the reference.
+``BulkTest``
+    The KS distance D of a number, against the practical size and the Dvoretzky-Kiefer-Wolfowitz margin.
+``ShareTest``
+    Shares (of categories, of a rate, or below cuts in a number's tails) against binomial tails, which are
+    much shorter than the former where a share is near 0 or 1.
 """
 
-import math
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from model.monitoring.arrays import Floats, Ints
+from model.monitoring.bounds import (
+    binomial_z,
+    dkw_margin,
+    normal_z,
+    share_beyond,
+    share_limits,
+    two_sample_margin,
+)
+from model.monitoring.budget import Budget
 from model.monitoring.evidence import Evidence, Stream
-from model.monitoring.policy import Policy
+from model.monitoring.results import Place
 
-_REFERENCE_ALPHA = 0.05
-_N_RECENT, _N_SUSTAINED = 5, 3
-
-
-def margin_evidence(stream: Stream, policy: Policy, n_streams: int) -> Evidence:
-    """Return the strongest evidence among all horizons, ``n_streams`` sharing the budget."""
-    found = [_once(stream, policy, n_streams, n_periods) for n_periods in _horizons(policy)]
-    found.append(_sustained(stream, policy, n_streams))
-    return max(found, key=_strength)
+ONE_SIDED = ("type_fault", "unseen", "out_of_range")  # fewer of them is no news
+_TAILS = (0.01, 0.02, 0.05, 0.1, 0.9, 0.95, 0.98, 0.99)
+_FEW_VALUES = 12
+_TAIL_PART, _FEW_PART = 0.25, 0.5
 
 
-def _strength(evidence: Evidence) -> float:
-    if evidence.statistic is None or not evidence.threshold:
-        return -1.0
-    return evidence.statistic / evidence.threshold
+class Test(Protocol):
+    """Something that looks at windows of one stream and may spend a level on each."""
+
+    def strengths(self, windows: Ints, n: Floats, levels: Floats) -> Floats:
+        """Return one number a window and place, above 1 if beyond; shape (n_windows, n_places)."""
+
+    def evidence(self, stream: Stream, row: int, place: int, n: float, level: float) -> Evidence:
+        """Say what was found in one window."""
 
 
-def _horizons(policy: Policy) -> list[int]:
-    day, week = policy.periods_per_month // 30, policy.periods_per_month * 7 // 30
-    return sorted({1, max(1, day), max(1, week)})
+@dataclass(frozen=True, slots=True, eq=False)
+class BulkTest:
+    """KS distance of a number.
+
+    ``cumulative`` are the reference's cumulative shares, shape (n_cells,), of ``m`` rows; ``limit`` is how
+    far they may be from the truth.
+    """
+
+    cumulative: Floats
+    m: float
+    delta: float
+    limit: float
+    part: float
+
+    def thresholds(self, n: Floats, levels: Floats) -> Floats:
+        """Return for windows of n rows the D that is beyond delta and chance; shape of ``n``."""
+        noise = dkw_margin(np.maximum(n, 1), levels * self.part)
+        if self.limit <= self.delta:
+            return np.asarray(self.delta + noise)
+        pairs = zip(np.maximum(n, 1).tolist(), (levels * self.part).tolist(), strict=True)
+        pooled = np.array([two_sample_margin(one, self.m, level) for one, level in pairs])
+        known = np.minimum(self.limit + noise, pooled)
+        return np.asarray(np.maximum(self.delta + noise, known), dtype=np.float64)
+
+    def distances(self, windows: Ints) -> Floats:
+        """Return D of each window; 0 for an empty one."""
+        cumulative = np.cumsum(windows, axis=1)
+        gaps = np.abs(cumulative / np.maximum(cumulative[:, -1:], 1) - self.cumulative).max(axis=1)
+        return np.asarray(np.where(cumulative[:, -1] > 0, gaps, 0.0), dtype=np.float64)
+
+    def strengths(self, windows: Ints, n: Floats, levels: Floats) -> Floats:
+        """Return D as a multiple of its threshold; shape (n_windows, 1)."""
+        ratios = self.distances(windows) / self.thresholds(n, levels)
+        return np.asarray(ratios[:, np.newaxis], dtype=np.float64)
+
+    def evidence(self, stream: Stream, row: int, place: int, n: float, level: float) -> Evidence:
+        """Say what was found in one window."""
+        window = stream.windows[row]
+        statistic = float(self.distances(window[None])[place])
+        threshold = float(self.thresholds(np.array([n]), np.array([level]))[0])
+        return Evidence("ks", statistic, threshold, statistic / threshold, stream.spans[row], window)
 
 
-def _n_sides(stream: Stream) -> int:
-    return 2 if stream.shape != "category" else 2 * stream.periods.shape[1]
+@dataclass(frozen=True, slots=True, eq=False)
+class ShareTest:
+    """Shares of rows, each on both sides or upwards only.
+
+    ``share``, ``up`` and ``down`` have shape (n_places,): the reference's share, and how high or low the true
+    one may be before it matters. ``cells`` says where the share is read: in these cells or, if
+    ``is_cumulative``, in all cells up to them.
+    """
+
+    name: str
+    cells: Ints
+    is_cumulative: bool
+    share: Floats
+    up: Floats
+    down: Floats
+    n_sides: int
+    part: float
+
+    def strengths(self, windows: Ints, n: Floats, levels: Floats) -> Floats:
+        """Return deviations as multiples of what is needed; shape (n_windows, n_places)."""
+        counted = np.cumsum(windows, axis=1) if self.is_cumulative else windows
+        rows = np.maximum(windows.sum(axis=1, keepdims=True), 1)
+        k = counted[:, self.cells] / rows * n[:, None]
+        above = binomial_z(k, n[:, None], self.up)
+        below = binomial_z(n[:, None] - k, n[:, None], 1 - self.down) if self.n_sides == 2 else 0.0
+        return np.asarray(np.maximum(above, below) / self._z(levels)[:, None])
+
+    def evidence(self, stream: Stream, row: int, place: int, n: float, level: float) -> Evidence:
+        """Say what was found in one window."""
+        window = stream.windows[row]
+        cell, z = int(self.cells[place]), float(self._z(np.array([level]))[0])
+        n_there = window[: cell + 1].sum() if self.is_cumulative else window[cell]
+        share = float(n_there) / max(1, int(window.sum()))
+        before = float(self.share[place])
+        strength = float(self.strengths(window[None], np.array([n]), np.array([level]))[0, place])
+        is_up = share >= before or self.n_sides == 1
+        threshold = (
+            self._limit(place, n, z, is_up) - before if is_up else before - self._limit(place, n, z, is_up)
+        )
+        where = Place(cell, self.is_cumulative, is_up)
+        return Evidence(self.name, abs(share - before), threshold, strength, stream.spans[row], window, where)
+
+    def _limit(self, place: int, n: float, z: float, is_up: bool) -> float:
+        if is_up:
+            return share_beyond(float(self.up[place]), n, z)
+        return 1 - share_beyond(1 - float(self.down[place]), n, z)
+
+    def _z(self, levels: Floats) -> Floats:
+        return normal_z(levels * self.part / (self.n_sides * len(self.cells)))
 
 
-def _floor(stream: Stream, n_streams: int) -> float:
-    chance = math.log(_n_sides(stream) * n_streams / _REFERENCE_ALPHA)
-    return max(stream.delta, math.sqrt(chance / (2 * max(1, stream.m))))
+def margin_evidence(stream: Stream, budget: Budget, levels: Floats, design_effect: float = 1.0) -> Evidence:
+    """Return the strongest evidence in any window of a stream.
+
+    Parameters
+    ----------
+    levels : ndarray of shape (n_spans,)
+        Chance of a false alarm that each window may take.
+    design_effect : float, at least 1
+        How many rows tell as much as one independent row.
+    """
+    n = stream.windows.sum(axis=1) / design_effect
+    best: Evidence | None = None
+    for test in tests_of(stream, budget, design_effect):
+        strengths = test.strengths(stream.windows, n, levels)
+        row, place = np.unravel_index(int(strengths.argmax()), strengths.shape)
+        if best is None or strengths[row, place] > best.strength:
+            best = test.evidence(stream, int(row), int(place), float(n[row]), float(levels[row]))
+    return best if best is not None else _nothing(stream)
 
 
-def _once(stream: Stream, policy: Policy, n_streams: int, n_periods: int) -> Evidence:
-    looks = policy.periods_per_month * n_streams
-    chance = math.log(_n_sides(stream) * looks * 3 / (policy.alpha / 2))
-    return _evidence(stream, stream.window(n_periods), n_periods, n_streams, chance)
+def tests_of(stream: Stream, budget: Budget, design_effect: float = 1.0) -> list[Test]:
+    """Return what is asked of a stream: none if the reference has no rows."""
+    m = stream.m / design_effect
+    if not stream.m:
+        return []
+    if stream.shape == "number":
+        return _number_tests(stream, m, budget)
+    cells = np.arange(1 if stream.shape == "rate" else len(stream.reference))
+    return [_share_test(stream, cells, m, budget)]
 
 
-def _sustained(stream: Stream, policy: Policy, n_streams: int) -> Evidence:
-    level = (policy.alpha / 2 / (10 * policy.periods_per_month * n_streams)) ** (1 / _N_SUSTAINED)
-    chance = math.log(_n_sides(stream) / level)
-    recent = [_evidence(stream, row, 1, n_streams, chance) for row in stream.periods[-_N_RECENT:]]
-    if len(recent) < _N_SUSTAINED:
-        return recent[-1] if recent[-1].n == 0 else _once(stream, policy, n_streams, 1)
-    return sorted(recent, key=_strength)[-_N_SUSTAINED]
+def _number_tests(stream: Stream, m: float, budget: Budget) -> list[Test]:
+    cumulative = np.cumsum(stream.reference) / stream.m
+    limit = float(dkw_margin(m, budget.reference))
+    cells, part = _cuts(stream.reference)
+    if not len(cells):
+        return [BulkTest(cumulative, m, stream.delta, limit, 1.0)]
+    size, share = max(stream.delta, limit), cumulative[cells]
+    tails = ShareTest("tail_share", cells, True, share, share + size, share - size, 2, part)
+    return [BulkTest(cumulative, m, stream.delta, limit, 1.0 - part), tails]
 
 
-def _evidence(stream: Stream, window: Ints, n_periods: int, n_streams: int, chance: float) -> Evidence:
-    name = "ks" if stream.shape == "number" else "share_change"
-    n, m = int(window.sum()), stream.m
-    if not n or not m:
-        return Evidence(name, None, None, False, n_periods, window)
-    statistic = float(np.abs(_gaps(stream, window)).max())
-    threshold = _floor(stream, n_streams) + math.sqrt(chance / (2 * n))
-    return Evidence(name, statistic, threshold, statistic > threshold, n_periods, window)
+def _cuts(reference: Ints) -> tuple[Ints, float]:
+    # All cuts between few distinct values; otherwise cuts in the tails, where DKW is loose.
+    cells = np.flatnonzero(reference)
+    if len(cells) <= _FEW_VALUES:
+        return cells[:-1], _FEW_PART
+    targets = np.asarray(_TAILS) * reference.sum()
+    return np.unique(np.cumsum(reference).searchsorted(targets)), _TAIL_PART
 
 
-def _gaps(stream: Stream, window: Ints) -> Floats:
-    change = window / window.sum() - stream.reference / stream.reference.sum()
-    return np.asarray(np.cumsum(change) if stream.shape == "number" else change, dtype=np.float64)
+def _share_test(stream: Stream, cells: Ints, m: float, budget: Budget) -> ShareTest:
+    share = stream.reference[cells] / stream.m
+    low, high = share_limits(share * m, np.full(len(cells), m), budget.reference / (2 * len(cells)))
+    up, down = np.maximum(share + stream.delta, high), np.minimum(share - stream.delta, low)
+    name = "rate_change" if stream.shape == "rate" else "share_change"
+    n_sides = 1 if stream.check in ONE_SIDED else 2
+    return ShareTest(name, cells, False, share, up, np.maximum(down, 0.0), n_sides, 1.0)
+
+
+def _nothing(stream: Stream) -> Evidence:
+    return Evidence("none", None, None, 0.0, stream.spans[0], stream.windows[0])

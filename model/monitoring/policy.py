@@ -29,7 +29,13 @@ class Policy:
     min_rows : int
         Windows with fewer values have the verdict "insufficient_data".
     periods_per_month : int
-        Looks a month; 720 for hourly periods, 30 for daily ones.
+        720 for hourly periods, 30 for daily ones.
+    looks_per_period : int
+        How often the newest, still growing period may be looked at. Looks at closed ones are free.
+    min_periods : int
+        Shortest window to judge; a day's periods where values follow a daily cycle.
+    design_effects : mapping of feature name to float, at least 1
+        How many rows tell as much as one independent row (see ``dependence``).
     """
 
     name: PolicyName = "margin"
@@ -40,12 +46,17 @@ class Policy:
     min_rows: int = 30
     p_threshold: float = 0.045
     periods_per_month: int = 720
+    looks_per_period: int = 1
+    min_periods: int = 1
+    design_effects: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1 or not 0 < self.p_threshold < 1:
             raise ValueError("alpha and p_threshold must lie between 0 and 1")
-        if self.min_rows < 1 or self.periods_per_month < 1:
-            raise ValueError("min_rows and periods_per_month must be at least 1")
+        if min(self.min_rows, self.periods_per_month, self.looks_per_period, self.min_periods) < 1:
+            raise ValueError("min_rows, periods, looks and min_periods must be at least 1")
+        if not all(effect >= 1 for effect in self.design_effects.values()):
+            raise ValueError("a design effect is at least 1")
 
     def delta_of(self, feature: str) -> float:
         """Return the practical size for one feature."""
@@ -59,7 +70,13 @@ class Policy:
         sizes = {"alpha": self.alpha, "delta": self.delta, "deltas": dict(self.deltas)}
         if self.name != "margin":
             return common | sizes
-        extra = {"quality_delta": self.quality_delta, "periods_per_month": self.periods_per_month}
+        extra = {
+            "quality_delta": self.quality_delta,
+            "periods_per_month": self.periods_per_month,
+            "looks_per_period": self.looks_per_period,
+            "min_periods": self.min_periods,
+            "design_effects": dict(self.design_effects),
+        }
         return common | sizes | extra
 
 

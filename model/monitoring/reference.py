@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from model.monitoring.arrays import Floats, Ints
+from model.monitoring.arrays import Ints
 from model.monitoring.cells import (
     MAX_CELLS,
     CategoryCells,
@@ -61,27 +61,6 @@ class FeatureReference:
     def values(self, counts: Counts) -> Ints:
         """Return the counts of rows that have a value, in the order of the cells."""
         return counts.values[: self.cells.n_values]
-
-    def n_missing(self, counts: Counts) -> int:
-        """Rows without a value."""
-        return int(counts.values[-2])
-
-    def n_faults(self, counts: Counts) -> int:
-        """Rows whose value has a type that the feature cannot have."""
-        return int(counts.values[-1])
-
-    def n_unseen(self, counts: Counts) -> int:
-        """Rows with a category that training did not have; 0 for numbers."""
-        return int(self.values(counts)[-1]) if isinstance(self.cells, CategoryCells) else 0
-
-    def n_out_of_range(self, counts: Counts) -> int:
-        """Rows with a number below ``low`` or above ``high``; 0 for categories."""
-        if not isinstance(self.cells, NumberCells):
-            return 0
-        values, borders = self.values(counts), self.cells.borders
-        n_low = 0 if self.low is None else values[: _cell_of(borders, self.low)].sum()
-        n_high = 0 if self.high is None else values[_cell_of(borders, self.high) + 1 :].sum()
-        return int(n_low + n_high)
 
     def count(self, column: Column) -> Counts:
         """Count one column of logged values."""
@@ -211,10 +190,6 @@ def _sum(one: Counts | None, other: Counts | None) -> Counts:
     if one is None or other is None:
         return one or other or Counts(np.zeros(0, dtype=np.int64), 0)
     return one + other
-
-
-def _cell_of(borders: Floats, value: float) -> int:
-    return 2 * (int(borders.searchsorted(value)) + 1)
 
 
 def _fit(

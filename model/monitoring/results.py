@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["ok", "drift", "insufficient_data"]
-Check = Literal["distribution", "missing", "unseen", "out_of_range", "type_fault", "constant"]
+Check = Literal["distribution", "missing", "unseen", "out_of_range", "type_fault"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a share changed: in one cell, or in all cells up to it; and whether it rose."""
+
+    cell: int
+    is_cumulative: bool
+    is_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +22,10 @@ class FeatureDrift:
     """One question about one feature or output, and its answer.
 
     ``statistic``, ``threshold``, ``n`` (rows of the current window) and ``p_value`` are of the window that
-    decided, the last ``n_periods`` periods. The threshold is what the statistic must pass or, where
-    ``threshold_on`` says so, what the p-value must stay below; it is the one really used. ``m`` is the
-    reference's rows. ``effect`` is the size of the change: KS distance for numbers, largest change of a share
-    otherwise. Undefined numbers are None, never NaN.
+    decided: ``n_periods`` long, and ended ``n_periods_ago`` before the newest one did. The threshold is what
+    the statistic must pass or, where ``threshold_on`` says so, what the p-value must stay below; it is the
+    one really used. ``m`` is the reference's rows. ``effect`` is the size of the change: KS distance for
+    numbers, largest change of a share otherwise. Undefined numbers are None, never NaN.
     """
 
     feature: str
@@ -31,6 +40,7 @@ class FeatureDrift:
     n: int
     m: int
     n_periods: int
+    n_periods_ago: int
     verdict: Verdict
     sentence: str
     median_reference: float | None = None
@@ -57,6 +67,7 @@ class FeatureDrift:
             "n": self.n,
             "m": self.m,
             "n_periods": self.n_periods,
+            "n_periods_ago": self.n_periods_ago,
             "drift": self.is_drift,
             "verdict": self.verdict,
             "sentence": self.sentence,

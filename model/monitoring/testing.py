@@ -1,5 +1,6 @@
 """Policies that decide by p-values, over all periods as one window: asked once, not for standing watch."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +25,7 @@ def tested_evidence(streams: Sequence[Stream], policy: Policy) -> list[Evidence]
 
 
 def _p_value(stream: Stream, policy: Policy) -> float | None:
-    window = stream.window(len(stream.periods))
+    window = stream.windows[0]
     return p_value(stream, window) if window.sum() >= policy.min_rows else None
 
 
@@ -41,12 +42,19 @@ def _threshold(ordered: Floats, policy: Policy) -> float:
 
 
 def _evidence(stream: Stream, p: float | None, threshold: float, policy: Policy) -> Evidence:
-    window = stream.window(len(stream.periods))
-    is_beyond = p is not None and (p < threshold if policy.name == "ks_pvalue" else p <= threshold)
-    if policy.name != "ks_pvalue":
-        is_beyond = is_beyond and (effect(stream, window) or 0.0) >= stream.delta
+    window = stream.windows[0]
     name, statistic = _statistic(stream, window)
-    return Evidence(name, statistic, threshold, is_beyond, len(stream.periods), window, "p_value")
+    strength = 0.0 if p is None else _strength(p, threshold)
+    if policy.name != "ks_pvalue" and (effect(stream, window) or 0.0) < stream.delta:
+        strength = min(strength, 1.0)
+    return Evidence(name, statistic, threshold, strength, stream.spans[0], window, threshold_on="p_value")
+
+
+def _strength(p: float, threshold: float) -> float:
+    # Above 1 exactly where p is below the threshold; the logarithm keeps it finite for p = 0.
+    if p < threshold:
+        return 1.0 + min(1.0, math.log(threshold / max(p, 1e-300)) / 700) + 1e-9
+    return min(1.0, threshold / p)
 
 
 def _statistic(stream: Stream, window: Ints) -> tuple[str, float | None]:
