@@ -1,8 +1,9 @@
 """From the spool into MongoDB: a thread that sends batches and forgets them once they are acknowledged.
 
-Sending again is harmless, since the prediction id is ``_id``; so a batch is sent until MongoDB has acknowledged
+Sending again is harmless, since the prediction id is ``_id``; so a batch is sent until MongoDB acknowledged
 it by majority, whatever happens in between. Spools of processes that died are taken over and shipped, too.
-A document that MongoDB refuses for itself is written to ``refused/`` in the spool's folder and the rest goes on.
+A document that MongoDB refuses for itself is written to ``refused/`` in the folder of the spools, and the
+others go on.
 
 Start it in the process that uses the spool, after fork: neither threads nor SQLite survive one.
 Stays away from the driver: whatever has ``add_many`` will do.
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 BATCH_ROWS = 1_000
 LINGER_S = 0.2
-IDLE_S = 0.5
+IDLE_S = 0.1
 ADOPT_EVERY_S = 10.0
 MAX_ADOPTED = 64
 FIRST_PAUSE_S = 0.1
@@ -108,7 +109,7 @@ class Shipper:
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
 
     @property
-    def adopted(self) -> int:
+    def n_adopted(self) -> int:
         """Number of spools of dead processes that are not shipped yet."""
         return len(self._adopted)
 
@@ -153,7 +154,7 @@ class Shipper:
             self._in_a_hurry.wait(self._linger_s)
         is_more = True
         while is_more and not self._stopping.is_set():
-            is_more = any([self._ship_batch(spool) for spool in (self._spool, *self._adopted)])
+            is_more = sum(self._ship_batch(spool) for spool in (self._spool, *self._adopted)) > 0
         self._drop_shipped()
 
     def _ship_batch(self, spool: Spool) -> bool:
@@ -195,7 +196,7 @@ class Shipper:
             self._store.add_many(batch)
         except UnavailableError:
             raise
-        except Exception as error:  # whatever the driver says of a document; the others must get through
+        except Exception as error:  # noqa: BLE001  whatever is said of one, the others must get through
             half = len(batch) // 2
             return self._refused(batch[:half]) + self._refused(batch[half:]) if half else [(batch[0], error)]
         return []
