@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import pymongo
 from pymongo.client_session import ClientSession
 
 from utils.errors import ConflictError
 from utils.mongo.connection import Database, Document, translated
 
 Parts = Mapping[str, bytes]
+COMMIT_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class CountStore:
         ------
         ConflictError
             If another counter moved this watermark first; nothing was changed.
+        UnavailableError
+            If MongoDB is away; it may have been changed or not, as the watermark tells.
         """
 
         def work(session: ClientSession) -> None:
@@ -72,7 +76,8 @@ class CountStore:
             for cell, (n_rows, parts) in additions.items():
                 self._add(cell, n_rows, parts, add, session)
 
-        with translated(), self._client.start_session() as session:
+        # Without a limit the driver would try again for two minutes while MongoDB is away.
+        with translated(), pymongo.timeout(COMMIT_TIMEOUT_S), self._client.start_session() as session:
             session.with_transaction(work)
 
     def _move(self, spool: str, before: int, after: int, session: ClientSession) -> None:
