@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mlops.answer_log import SpooledAnswers
@@ -127,13 +128,16 @@ class Services:
     @cached_property
     def spool(self) -> Spool:
         """The local queue of this process."""
-        folder = self.settings.state_dir / "spool"
-        return Spool.open(folder, max_bytes=self.settings.spool_max_bytes, fsync=self.settings.spool_fsync)
+        return Spool.open(self._spool_folder, max_bytes=self.settings.spool_max_bytes, fsync=self.settings.spool_fsync)
 
     @cached_property
     def shipper(self) -> Shipper:
         """Moves the spool into MongoDB."""
-        return Shipper(self.spool, self.predictions)
+        return Shipper(self.spool, self.predictions, self._spool_folder)
+
+    @property
+    def _spool_folder(self) -> Path:
+        return self.settings.state_dir / "spool"
 
     @cached_property
     def _repeated(self) -> list[Repeating]:

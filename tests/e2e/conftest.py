@@ -1,0 +1,56 @@
+"""A database with a trained songs model, and real services on it."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import Service, run
+from utils.mongo import connection
+
+SIGNING_KEY = "the key of these tests"
+
+
+@pytest.fixture(scope="session")
+def trained(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Settings of a database in which ``songs`` has a champion, trained on the simulated table."""
+    settings = {
+        "MONGO_URI": mongo_uri,
+        "MONGO_DB": f"e2e_{uuid.uuid4().hex[:12]}",
+        "SIGNING_KEY": SIGNING_KEY,
+        "TRACKERS": "neptune",
+    }
+    state = tmp_path_factory.mktemp("training")
+    run("data", "make", "songs")
+    done = run("model", "train", "songs", "--promote", STATE_DIR=state, **settings)
+    assert done.returncode == 0, done.stderr
+    yield settings
+    db = connection.connect(mongo_uri, settings["MONGO_DB"])
+    db.client.drop_database(db.name)
+    connection.close(db)
+
+
+@pytest.fixture
+def database(trained: dict[str, str]) -> Iterator[connection.Database]:
+    """The trained database, with its log emptied."""
+    db = connection.connect(trained["MONGO_URI"], trained["MONGO_DB"])
+    for name in ("predictions", "drift_counts", "drift_reports", "watermarks", "alerts", "job_runs"):
+        db[name].delete_many({})
+    yield db
+    connection.close(db)
+
+
+@pytest.fixture
+def serve(trained: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start services on the trained database; they are stopped after the test."""
+    started: list[Service] = []
+
+    def start(**settings: object) -> Service:
+        state = settings.pop("STATE_DIR", tmp_path / "state")
+        started.append(Service(Path(str(state)), **{**trained, **settings}))
+        return started[-1].wait_until_ready()
+
+    yield start
+    for service in started:
+        service.stop()
