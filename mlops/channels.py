@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 SMTPS_PORT = 465
 
+# About an hour: a mail server that restarts must not cost an alert.
+PATIENCE = Limits(n_attempts=20)
+
 # Cloud machines hand out credentials there, to anybody who can make them ask.
 METADATA_ADDRESSES = frozenset({IPv6Address("fd00:ec2::254"), IPv4Address("100.100.100.200")})
 
@@ -36,6 +40,12 @@ class ChannelError(VigiaError):
 
     code = "channel"
     title = "Alert not delivered"
+
+
+class SlowChannelError(ChannelError, TimeoutError):
+    """The receiver did not answer in time."""
+
+    code = "channel_timeout"
 
 
 class EmailError(ChannelError):
@@ -129,6 +139,8 @@ class EmailChannel:
             with self._connection() as server:
                 self._log_in(server)
                 refused = server.send_message(self._mail(alert))
+        except TimeoutError:
+            raise SlowChannelError(f"mail server {self.host}:{self.port}: no answer in time") from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise EmailError(f"mail server {self.host}:{self.port}: {_told(error)}") from None
         if refused:
@@ -211,6 +223,8 @@ class WebhookChannel:
         """Post one alert; anything but an answer with 2xx is an error."""
         try:
             status = self._post(json.dumps(_payload(alert)).encode())
+        except (urllib3.exceptions.TimeoutError, TimeoutError):
+            raise SlowChannelError(f"webhook at {self._host}: no answer in time") from None
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise WebhookError(f"webhook at {self._host}: {type(error).__name__}") from None
         if 300 <= status < 400:
@@ -227,10 +241,17 @@ class WebhookChannel:
         return self._url.port or (443 if self._url.scheme == "https" else 80)
 
     def _post(self, body: bytes) -> int:
+        *others, last = self._addresses()
+        for address in others:
+            with suppress(urllib3.exceptions.NewConnectionError):  # such as no route over IPv6
+                return self._post_to(address, body)
+        return self._post_to(last, body)
+
+    def _post_to(self, address: str, body: bytes) -> int:
         headers = {"Content-Type": "application/json", "User-Agent": "vigia", "Host": self._url.netloc or ""}
         if self._url.auth:
             headers |= urllib3.util.make_headers(basic_auth=self._url.auth)
-        with self._pool(self._address()) as pool:
+        with self._pool(address) as pool:
             answer = pool.request(
                 "POST", self._url.request_uri, body=body, headers=headers,
                 redirect=False, retries=False, preload_content=False,
@@ -246,12 +267,12 @@ class WebhookChannel:
             address, self._port, timeout=timeout, server_hostname=self._host, assert_hostname=self._host
         )
 
-    def _address(self) -> str:
+    def _addresses(self) -> list[str]:
         found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if self._refuse_metadata and any(map(is_metadata_address, addresses)):
             raise WebhookError(f"webhook at {self._host}: link-local and metadata addresses are refused")
-        return addresses[0]
+        return addresses
 
 
 def is_metadata_address(text: str) -> bool:
@@ -307,7 +328,9 @@ class Notifier:
     def __init__(
         self, channels: Sequence[Channel], limits: Limits | None = None, secrets: Sequence[str] = ()
     ) -> None:
-        self._couriers = [Courier(channel.name, _Postman(channel), limits, secrets) for channel in channels]
+        self._couriers = [
+            Courier(channel.name, _Postman(channel), limits or PATIENCE, secrets) for channel in channels
+        ]
 
     @classmethod
     def build(cls, settings: ChannelSettings, limits: Limits | None = None) -> Self:

@@ -35,7 +35,7 @@ class Limits:
 
     n_queued: int = 1_000
     call_s: float = 30.0
-    n_attempts: int = 5
+    n_attempts: int = 10
     backoff_s: float = 1.0
     backoff_cap_s: float = 300.0
     idle_s: float = 120.0

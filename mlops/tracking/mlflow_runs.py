@@ -4,9 +4,11 @@ One experiment ``vigia`` (or ``MLFLOW_EXPERIMENT_NAME``). Per model one long-liv
 again by a tag after restarts, and one run a version, so that MLflow's table compares versions.
 """
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlops.tracking.port import Notify
 from mlops.tracking.port import Param as ParamValue
 
+SQLITE = "sqlite:///"
 TAG = "vigia.run"
 MAX_KEY = 250
 MAX_METRICS = 1_000
@@ -44,9 +47,9 @@ class MlflowTracker:
     """
 
     def __init__(self, uri: str, artifacts: str) -> None:
-        self._make_folder(uri)
-        self._client = MlflowClient(tracking_uri=uri)
-        self._experiment_id = self._experiment(artifacts if _is_local(uri) else None)
+        with _alone(uri):
+            self._client = MlflowClient(tracking_uri=uri)
+            self._experiment_id = self._experiment(artifacts if _is_local(uri) else None)
         self._runs: dict[str, str] = {}
 
     def log_series(self, model: str, version: str, at: datetime, values: Mapping[str, float]) -> None:
@@ -121,10 +124,18 @@ class MlflowTracker:
                 raise
             return str(found.experiment_id)  # another process was faster by a moment
 
-    @staticmethod
-    def _make_folder(uri: str) -> None:
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Let one process at a time open an SQLite store: MLflow makes and migrates its tables without a lock."""
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    path = Path(uri.removeprefix(SQLITE))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _key(name: str) -> str:

@@ -23,7 +23,7 @@ from mlops.tracking import neptune_disk
 from mlops.tracking.port import Notify, Param
 from mlops.tracking.redaction import redacted
 
-PROBE_S = 5.0
+PROBE_S = 3.0
 PROBE_AGAIN_S = 600.0
 STOP_S = 10.0
 
@@ -48,7 +48,8 @@ class _OpenRun:
         return self.claim is None or self.claim.path.is_dir()
 
     def stop(self) -> None:
-        self.run.stop(seconds=STOP_S)
+        if self.is_usable:  # else the client would fail at writing to a folder that is gone
+            self.run.stop(seconds=STOP_S)
         if self.claim is not None:
             self.claim.release()
 
@@ -115,7 +116,10 @@ class NeptuneTracker:
     def _open(self, model: str) -> _OpenRun:
         self._look_for_server()
         opened = self._runs.get(model)
-        if opened is None or not opened.is_usable:
+        if opened is not None and not opened.is_usable:
+            self._runs.pop(model).stop()
+            opened = None
+        if opened is None:
             opened = self._runs[model] = self._online(model) if self._is_online else self._offline(model)
         return opened
 
@@ -154,7 +158,7 @@ class NeptuneTracker:
                 custom_run_id=custom_run_id(model),
                 **_quiet(model),
             )
-        except neptune.exceptions.NeptuneException as error:
+        except Exception as error:  # noqa: BLE001  a half-dead server makes the client raise all sorts
             self._is_online = False
             reason = redacted(str(error), [self._token or ""])
             self._notify(f"Neptune refused ({reason}); {self._instead()}")

@@ -24,6 +24,7 @@ from mlops.tracking.port import TrackerError
 logger = logging.getLogger(__name__)
 
 START_S = 60.0
+REAP_S = 2.0
 
 # What trackers have no business to know.
 _PRIVATE = frozenset(
@@ -178,7 +179,10 @@ class ChildProcess:
         if process is None:
             return "closed"
         process.kill()
-        return f"exit code {process.wait()}"
+        try:
+            return f"exit code {process.wait(REAP_S)}"
+        except subprocess.TimeoutExpired:  # stuck in the kernel, such as on a dead network disk
+            return "killed, not gone yet"
 
 
 class Wire:
