@@ -23,6 +23,7 @@ import numpy as np
 
 from model.monitoring.arrays import Floats, Ints
 from model.monitoring.columns import Column, NumberColumn, read_days, read_numbers, read_texts
+from model.monitoring.grid import Grid, is_worth_it
 from model.monitoring.packing import pack, unpack
 
 MAX_CELLS = 1_024
@@ -122,15 +123,27 @@ class NumberCells:
 
     def count_numbers(self, column: NumberColumn) -> Counts:
         """Count values already read."""
-        ordered = np.sort(column.values)
-        n_below = ordered.searchsorted(self.borders, "left")
-        n_up_to = ordered.searchsorted(self.borders, "right")
-        ends = ordered.searchsorted([-np.inf, np.inf], "right"), ordered.searchsorted([np.inf], "left")
-        steps = np.empty(self.n_values + 1, dtype=np.int64)
-        steps[0], steps[1], steps[-2], steps[-1] = 0, ends[0][0], ends[1][0], ends[0][1]
-        steps[2:-2:2], steps[3:-2:2] = n_below, n_up_to
-        values = np.append(np.diff(steps), [column.n_missing, column.n_faults])
+        values = np.zeros(self.n_values + 2, dtype=np.int64)
+        rest = column.values
+        if self._grid is not None and is_worth_it(len(rest)):
+            cells, n_each, rest = self._grid.split(rest)
+            values[cells] += n_each
+        values[:-2] += self._compare(rest)
+        values[-2:] = column.n_missing, column.n_faults
         return Counts(values, self.layout)
+
+    @cached_property
+    def _grid(self) -> Grid | None:
+        return Grid.over(self.borders)
+
+    def _compare(self, numbers: Floats) -> Ints:
+        ordered = np.sort(numbers)
+        steps = np.empty(self.n_values + 1, dtype=np.int64)
+        steps[0], steps[-1] = 0, len(ordered)
+        steps[1], steps[-2] = ordered.searchsorted(-np.inf, "right"), ordered.searchsorted(np.inf, "left")
+        steps[2:-2:2] = ordered.searchsorted(self.borders, "left")
+        steps[3:-2:2] = ordered.searchsorted(self.borders, "right")
+        return np.diff(steps)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ number (or a category) is a *type fault* and is counted as one. ``cells`` does t
 
 import math
 import numbers
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from model.monitoring.arrays import Floats
 
 Column = Sequence[Any] | NDArray[Any]
 
-_NUMBERS = {float, int, bool, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_}
 _MISSING_NAMES = {"NAType", "NaTType"}  # pandas' own markers, told by name so that pandas is not imported
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_S = 86_400.0
@@ -53,12 +53,19 @@ def read_numbers(column: Column) -> NumberColumn:
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
         return _without_nan(np.ascontiguousarray(column, dtype=np.float64), 0)
     values = column.tolist() if isinstance(column, np.ndarray) else list(column)
-    if set(map(type, values)) <= _NUMBERS:
-        try:
-            return _without_nan(np.array(values, dtype=np.float64), 0)
-        except OverflowError:  # an integer beyond 1.8e308: found again, and counted as a fault, below
-            pass
-    return _each(values, _number)
+    try:
+        return _without_nan(_as_numbers(values), 0)
+    except (TypeError, OverflowError):  # something in it is no number, or an integer beyond 1.8e308
+        return _each(values, _number)
+
+
+def _as_numbers(values: list[Any]) -> Floats:
+    # array takes numbers only and is twice as fast as NumPy, which would also read the text "1.5" as a
+    # number.
+    try:
+        return np.frombuffer(array("d", values))
+    except TypeError:
+        return np.frombuffer(array("d", [math.nan if value is None else value for value in values]))
 
 
 def read_days(column: Column) -> NumberColumn:

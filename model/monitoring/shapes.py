@@ -60,11 +60,12 @@ def _number_shape(cells: NumberCells, before: Ints, after: Ints) -> dict[str, An
 def _places(borders: Floats) -> Floats:
     """Return a value for every cell: the border itself, or the middle between two."""
     if len(borders) == 0:
-        return np.zeros(1)
-    places = np.empty(2 * len(borders) + 1)
-    places[1::2] = borders
-    places[2:-1:2] = (borders[1:] + borders[:-1]) / 2
-    places[0], places[-1] = borders[0], borders[-1]
+        return np.zeros(3)
+    # The first and last two cells lie beyond the borders: minus infinity, below, above, plus infinity.
+    places = np.empty(2 * len(borders) + 3)
+    places[2:-2:2] = borders
+    places[3:-2:2] = (borders[1:] + borders[:-1]) / 2
+    places[:2], places[-2:] = borders[0], borders[-1]
     return places
 
 
