@@ -1,0 +1,257 @@
+"""Command line of models: ``python -m model train``, ``evaluate``, ``versions``, ``train-missing``.
+
+The one place of this room that knows storage: it connects to MongoDB, hands the stores to ``model.versions``,
+and prints. Promotion by hand and rollback are in ``python -m mlops``.
+"""
+
+import getpass
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from tqdm import tqdm
+
+from data import tables
+from model import artifact, frame, packing, pickling, training
+from model import spec as specs
+from model.artifact import PIPELINE, Manifest
+from model.evaluation import Metrics, evaluate
+from model.spec import Spec
+from model.versions import Versions
+from utils import embedded_mongo, logs, settings
+from utils.errors import ConflictError, NotFoundError, VigiaError
+from utils.mongo import connection, indexes
+from utils.mongo.history import HistoryStore
+from utils.mongo.versions import VersionStore
+from utils.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+_models = click.option(
+    "--models", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Further folder of specs."
+)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Stores, and the specs there are."""
+
+    store: VersionStore
+    history: HistoryStore
+    versions: Versions
+    folders: tuple[Path, ...]
+    default_model: str
+
+    def champion(self, model: str) -> Manifest:
+        """Return the verified manifest of a model's champion. Raises NotFoundError if it has none."""
+        newest = self.history.current(model)
+        if newest is None:
+            raise NotFoundError(
+                f"{model} has no champion yet. Train one: python -m model train {model} --promote"
+            )
+        return self.versions.manifest(model, newest["version"])
+
+    def promote(self, model: str, version: str, reason: str, expected_seq: int | None = None) -> None:
+        """Make a version the champion."""
+        self.history.append(model, version, "promote", reason, getpass.getuser(), expected_seq)
+
+
+@click.group()
+@_models
+@click.pass_context
+def main(context: click.Context, models: Path | None) -> None:
+    """Train and evaluate models. Exit codes: 0 fine, 1 error, 2 a gate failed."""
+    context.obj = models
+
+
+@main.command()
+@click.argument("name")
+@click.option("--data", type=click.Path(path_type=Path), help="Train on this file instead of the spec's.")
+@click.option("--promote", is_flag=True, help="Make the new version the champion.")
+@_as_json
+@click.pass_obj
+def train(models: Path | None, name: str, data: Path | None, promote: bool, is_json: bool) -> None:
+    """Train NAME and store it as a new version: a challenger, or with --promote the champion."""
+    with _storage(models) as storage:
+        spec, path = specs.find(name, storage.folders)
+        manifest = _train(storage, spec, data or _bundled_rows(spec, path))
+        if promote:
+            storage.promote(name, manifest.version, "trained with --promote")
+    told = _description(manifest) | {"is_champion": promote}
+    state = "champion" if promote else "challenger"
+    _say(told, f"{name} {manifest.version} is {state}.\n{_table(manifest.metrics)}", is_json)
+
+
+def _train(storage: Storage, spec: Spec, path: Path) -> Manifest:
+    table = frame.read_table(path, spec)
+    with tqdm(desc=spec.name, disable=not sys.stderr.isatty(), bar_format="{desc} {bar} {n}/{total}") as bar:
+        trained = training.train(spec, table, lambda what, n_done, n_steps: _show(bar, what, n_done, n_steps))
+    return storage.versions.add(trained, source=path.name, source_digest=packing.file_digest(path))
+
+
+def _show(bar: Any, what: str, n_done: int, n_steps: int) -> None:
+    bar.total = n_steps
+    bar.set_description_str(f"{what:<34}", refresh=False)
+    bar.update(n_done + 1 - bar.n)
+    bar.refresh()
+
+
+def _bundled_rows(spec: Spec, path: Path) -> Path:
+    """Return the file of a spec's training rows; a missing sample of ours is made first."""
+    rows = (path.parent / spec.data.train).resolve()
+    if not rows.is_file() and path.parent == specs.BUNDLED and spec.name in tables.TABLES:
+        log.info("making the sample rows of %s", spec.name)
+        tables.make(spec.name)
+    return rows
+
+
+@main.command("evaluate")
+@click.argument("name")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled rows, CSV or Parquet.")
+@_as_json
+@click.pass_obj
+def evaluate_command(models: Path | None, name: str, data: Path, is_json: bool) -> None:
+    """Score a labelled file with the champion of NAME."""
+    with _storage(models) as storage:
+        manifest = storage.champion(name)
+        content = storage.versions.part(name, manifest.version, PIPELINE)
+    with _errors():
+        n_rows, metrics = _evaluated(manifest, pickling.load(content, manifest), data)
+    told = {"model": name, "version": manifest.version, "rows": n_rows, "metrics": metrics}
+    _say(told, f"{name} {manifest.version} on {n_rows} rows of {data.name}\n{_table(metrics)}", is_json)
+
+
+def _evaluated(manifest: Manifest, pipeline: Any, data: Path) -> tuple[int, Metrics]:
+    spec = manifest.resolved_spec()
+    rows = frame.labelled_rows(spec, frame.read_table(data, spec))
+    scores = training.scored(pipeline, spec, rows.features)
+    return len(rows), evaluate(spec, rows.y, scores, manifest.threshold)
+
+
+@main.command()
+@click.argument("name", required=False)
+@_as_json
+@click.pass_obj
+def versions(models: Path | None, name: str | None, is_json: bool) -> None:
+    """List the versions of NAME, or of all models, newest first."""
+    with _storage(models) as storage:
+        names = [name] if name else storage.store.models()
+        found = [entry for model in names for entry in _versions(storage, model)]
+    lines = [_line(entry) for entry in found]
+    _say(found, "\n".join(lines) or "No version is stored yet.", is_json)
+
+
+def _versions(storage: Storage, model: str) -> list[dict[str, Any]]:
+    newest = storage.history.current(model)
+    champion = newest["version"] if newest else None
+    manifests = [artifact.from_document(document) for document in reversed(storage.store.all(model))]
+    return [_description(m) | {"is_champion": m.version == champion} for m in manifests]
+
+
+def _line(entry: dict[str, Any]) -> str:
+    mark = "champion" if entry["is_champion"] else ""
+    shown = [f"{name} {value:.4g}" for name, value in list(entry["metrics"].items())[:3] if value is not None]
+    head = f"{entry['model']:<16} {entry['version']:>5}  {entry['created_at']:%Y-%m-%d %H:%M}"
+    return f"{head}  {mark:<8}  {', '.join(shown)}"
+
+
+@main.command("train-missing")
+@_as_json
+@click.pass_obj
+def train_missing(models: Path | None, is_json: bool) -> None:
+    """Train and promote every model that has no champion, the default model first."""
+    with _storage(models) as storage:
+        found = train_missing_models(storage)
+    failed = [one for one in found if one["problem"]]
+    lines = [
+        f"{one['model']}: {one['problem'] or 'version ' + one['version'] + ' is champion'}" for one in found
+    ]
+    _say(found, "\n".join(lines) or "Every model has a champion.", is_json)
+    sys.exit(1 if failed else 0)
+
+
+def train_missing_models(storage: Storage) -> list[dict[str, str]]:
+    """Train and promote every model without a champion; what is wrong with one does not stop the others."""
+    live = storage.history.champions()
+    missing = [one for name, one in specs.load_all(storage.folders).items() if name not in live]
+    missing.sort(key=lambda one: one[0].name != storage.default_model)
+    return [_first_version(storage, spec, path) for spec, path in missing]
+
+
+def _first_version(storage: Storage, spec: Spec, path: Path) -> dict[str, str]:
+    try:
+        manifest = _train(storage, spec, _bundled_rows(spec, path))
+        storage.promote(spec.name, manifest.version, "first version", expected_seq=0)
+    except ConflictError:
+        log.info("%s got a champion from elsewhere in the meantime", spec.name)
+        return {"model": spec.name, "version": storage.champion(spec.name).version, "problem": ""}
+    except VigiaError as error:
+        log.error("%s cannot be trained: %s", spec.name, error.detail)
+        return {"model": spec.name, "version": "", "problem": error.detail}
+    return {"model": spec.name, "version": manifest.version, "problem": ""}
+
+
+def _description(manifest: Manifest) -> dict[str, Any]:
+    """Return what people and programs want to know of a version."""
+    names = ("model", "version", "created_at", "metrics", "cross_validation", "threshold", "trained_on")
+    return {n: getattr(manifest, n) for n in (*names, "seconds", "not_compiled")}
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn an error of ours into one line and exit code 1."""
+    try:
+        yield
+    except VigiaError as error:
+        click.echo(f"{error.title}: {error.detail}", err=True)
+        sys.exit(1)
+
+
+@contextmanager
+def _storage(models: Path | None) -> Iterator[Storage]:
+    """Everything connected: to MONGO_URI, or to the private MongoDB, which is started if it does not run."""
+    with _errors():
+        found = settings.load(os.environ)
+        logs.configure(found.log_level, found.log_format)
+        if found.mongo_uri is not None:
+            with _connected(found, found.mongo_uri, models) as storage:
+                yield storage
+            return
+        with (
+            embedded_mongo.start(found.state_dir, found.mongod) as mongo,
+            _connected(found, mongo.uri, models) as storage,
+        ):
+            yield storage
+
+
+@contextmanager
+def _connected(found: Settings, uri: str, models: Path | None) -> Iterator[Storage]:
+    db = connection.connect(uri, found.mongo_db)
+    try:
+        indexes.ensure(db, found.retention_days)
+        store = VersionStore(db)
+        folders = (specs.BUNDLED, *found.models_dir, *([models] if models else []))
+        versions = Versions(store, artifact.signing_key(found))
+        yield Storage(store, HistoryStore(db), versions, folders, found.default_model)
+    finally:
+        connection.close(db)
+
+
+def _say(found: Any, text: str, is_json: bool) -> None:
+    click.echo(msgspec.json.encode(found).decode() if is_json else text)
+
+
+def _table(metrics: Metrics) -> str:
+    return "\n".join(f"  {name:<18} {'-' if v is None else format(v, '.4f')}" for name, v in metrics.items())
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m model")

@@ -1,0 +1,172 @@
+"""Transformers of our own: what scikit-learn lacks and a pipeline of ours needs.
+
+Each is stateless or learns in ``fit``, names its outputs, survives ``clone`` and pickling, and says by
+``to_onnx`` how it is written as a graph (see ``model.compiling.registry``). Missing values stay missing.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+if TYPE_CHECKING:  # compiling imports onnx, which training can do without
+    from model.compiling.graph import Graph
+    from model.compiling.tables import Table
+
+Floats = NDArray[np.float64]
+
+
+class _Numeric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Checks that are the same for all: float64 in two dimensions, missing values allowed."""
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Remember names and number of the columns; nothing else is learnt."""
+        self._checked(X, is_new=True)
+        return self
+
+    def _checked(self, X: ArrayLike, *, is_new: bool = False) -> Floats:
+        if not is_new:
+            check_is_fitted(self, "n_features_in_")
+        table: Floats = validate_data(
+            self, X, reset=is_new, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=0
+        )
+        return table
+
+    def _more_names(self, names: Iterable[str] | None, suffixes: list[str]) -> NDArray[np.object_]:
+        numbered = [f"x{i}" for i in range(self.n_features_in_)]
+        columns = getattr(self, "feature_names_in_", numbered) if names is None else names
+        return np.array([f"{column}_{suffix}" for column in columns for suffix in suffixes], dtype=object)
+
+
+class FoldedTempo(OneToOneFeatureMixin, _Numeric):  # type: ignore[misc]  # scikit-learn ships no types
+    """Beats per minute folded into one octave, ``low`` to ``2 * low``.
+
+    Beat trackers confuse a tempo with its double or half; a track counted at 180 and one at 90 are alike.
+
+    Parameters
+    ----------
+    low : float, default=66
+        Slowest tempo of the octave, in beats per minute.
+    octaves : int, default=3
+        How often a tempo is halved or doubled at most. 0 (unknown) stays 0.
+    """
+
+    def __init__(self, low: float = 66.0, octaves: int = 3) -> None:
+        self.low = low
+        self.octaves = octaves
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Return tempos of the same shape as ``X``."""
+        tempo = self._checked(X)
+        for _ in range(self.octaves):
+            tempo = np.where(tempo >= 2 * self.low, tempo / 2, tempo)
+            tempo = np.where((tempo > 0) & (tempo < self.low), tempo * 2, tempo)
+        return tempo
+
+    def to_onnx(self, table: "Table", graph: "Graph") -> "Table":
+        """Write the same halvings and doublings, exact in binary."""
+        tempo, zero = graph.matrix(table), graph.row([0.0])
+        low, high, two = graph.row([self.low]), graph.row([2 * self.low]), graph.row([2.0])
+        for _ in range(self.octaves):
+            is_high = graph.node("GreaterOrEqual", tempo, high)
+            tempo = graph.node("Where", is_high, graph.node("Div", tempo, two), tempo)
+            is_low = graph.node("And", graph.node("Greater", tempo, zero), graph.node("Less", tempo, low))
+            tempo = graph.node("Where", is_low, graph.node("Mul", tempo, two), tempo)
+        return graph.like(tempo, table)
+
+
+class Cyclic(_Numeric):
+    """Sine and cosine of values that go round, such as the key of a track: B is next to C.
+
+    Parameters
+    ----------
+    period : float, default=12
+        Length of one round, in the unit of the column.
+    """
+
+    def __init__(self, period: float = 12.0) -> None:
+        self.period = period
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Return ``sin`` and ``cos`` of each column, shape (n_rows, 2 * n_columns)."""
+        angle = self._checked(X) * (2 * np.pi / self.period)
+        return np.stack([np.sin(angle), np.cos(angle)], axis=2).reshape(len(angle), -1)
+
+    def get_feature_names_out(self, input_features: Iterable[str] | None = None) -> NDArray[np.object_]:
+        """Return names such as ``key_sin`` and ``key_cos``."""
+        return self._more_names(input_features, ["sin", "cos"])
+
+    def to_onnx(self, table: "Table", graph: "Graph") -> "Table":
+        """Write the same angles; the last bits of a sine differ between libraries."""
+        twice = table.select(i for i in range(table.n_columns) for _ in range(2))
+        angle = graph.node("Mul", graph.matrix(twice), graph.row([2 * np.pi / self.period]))
+        # A cosine is a sine a quarter round later.
+        shift = graph.row([0.0, np.pi / 2] * table.n_columns)
+        wave = graph.node("Sin", graph.node("Add", angle, shift))
+        return graph.like(wave, twice, blur=2 * np.pi * 8)
+
+
+class HatBasis(_Numeric):
+    """Each column as weights of its knots: the basis of curves that are straight between knots.
+
+    The knots are quantiles of the training rows. At a knot its weight is 1 and all others are 0; beyond the
+    last knots the curve stays level, so a wild value cannot move a linear model far. These are B-splines of
+    degree one (de Boor 2001, "A Practical Guide to Splines", chapter IX).
+
+    Parameters
+    ----------
+    n_knots : int, default=6
+        Quantiles taken; equal ones count once.
+    """
+
+    def __init__(self, n_knots: int = 6) -> None:
+        self.n_knots = n_knots
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Learn the knots of each column; a column of one value gets one knot."""
+        levels = np.linspace(0, 1, self.n_knots)
+        table = self._checked(X, is_new=True)
+        self.knots_ = [np.unique(np.nanquantile(column, levels)) for column in table.T]
+        return self
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Return the weights, shape (n_rows, number of all knots); each column's sum to 1."""
+        table = self._checked(X)
+        return np.hstack([_hats(table[:, [i]], knots) for i, knots in enumerate(self.knots_)])
+
+    def get_feature_names_out(self, input_features: Iterable[str] | None = None) -> NDArray[np.object_]:
+        """Return names such as ``tempo_0``, one a knot."""
+        names = self._more_names(input_features, [""])
+        counts = [len(knots) for knots in self.knots_]
+        pairs = zip(names, counts, strict=True)
+        return np.array([f"{name}{i}" for name, count in pairs for i in range(count)], dtype=object)
+
+    def to_onnx(self, table: "Table", graph: "Graph") -> "Table":
+        """Write the weights as differences of neighbouring ramps."""
+        parts = [self._hats_node(graph, table, i) for i in range(table.n_columns)]
+        weights = parts[0] if len(parts) == 1 else graph.node("Concat", *parts, axis=1)
+        return graph.table(
+            weights, sum(len(knots) for knots in self.knots_), blur=1.0, may_miss=bool(table.missing())
+        )
+
+    def _hats_node(self, graph: "Graph", table: "Table", position: int) -> str:
+        knots, column = self.knots_[position], graph.matrix(table.select([position]))
+        one, zero = graph.row([1.0]), graph.row([0.0])
+        first = graph.node("Add", graph.node("Mul", column, zero), one)  # NaN where missing
+        if len(knots) == 1:
+            return first
+        run = graph.node("Div", graph.node("Sub", column, graph.row(knots[:-1])), graph.row(np.diff(knots)))
+        ramps = graph.node("Min", graph.node("Max", run, zero), one)
+        last = graph.node("Sub", first, one)
+        upper = graph.node("Concat", first, ramps, axis=1)
+        return graph.node("Sub", upper, graph.node("Concat", ramps, last, axis=1))
+
+
+def _hats(column: Floats, knots: Floats) -> Floats:
+    """Weights of the knots for a column of shape (n_rows, 1): differences of neighbouring ramps."""
+    ramps = np.clip((column - knots[:-1]) / np.diff(knots), 0.0, 1.0)
+    first = np.where(np.isnan(column), np.nan, 1.0)
+    return np.asarray(np.hstack([first, ramps]) - np.hstack([ramps, first - 1.0]), dtype=np.float64)

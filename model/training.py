@@ -1,0 +1,364 @@
+"""From a spec and a table to a fitted, measured and compiled model, ready to be stored as a version.
+
+Metrics are honest: they come from a twin of the model that was fitted without the held-out rows, and its
+decision threshold from rows that no fold was fitted on. What serves is fitted on all rows. Writes nothing.
+"""
+
+import importlib
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from model import compiling, frame, resolving, splitting
+from model.answer import Judge
+from model.compiling import golden_rows
+from model.evaluation import Metrics, evaluate, selected
+from model.fallback import score
+from model.frame import Rows
+from model.golden import Golden
+from model.monitoring import PREDICTION, PROBABILITY, ModelReference
+from model.spec import Spec
+from utils.errors import SpecError, VigiaError
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Step = Callable[[str, int, int], None]
+
+MIN_ROWS = 20
+MIN_CLASS_ROWS = 2
+# With a rarer class than this, half is no sensible threshold: hardly any row would reach it.
+UNBALANCED = 0.2
+
+
+class TrainingError(VigiaError):
+    """These rows cannot be learnt from."""
+
+    status = 422
+    code = "training"
+    title = "Rows that cannot be learnt from"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training made.
+
+    Attributes
+    ----------
+    spec : Spec
+        Resolved.
+    pipeline, twin : Pipeline
+        Fitted on all rows, and on all but the held-out ones.
+    metrics : dict
+        Of the twin on the held-out rows.
+    cross_validation : dict
+        For each metric its mean and standard deviation over the folds.
+    threshold : float
+        Probability from which on the positive of two classes is answered.
+    golden : Golden
+        Rows with what the pipeline answers.
+    compiled : bytes or None
+        The pipeline as a graph; ``not_compiled`` says why there is none.
+    reference : ModelReference
+        What training looked like, for drift checks.
+    trained_on : dict
+        ``n_rows``, ``n_held_out``, ``n_unlabelled`` and ``n_incomplete`` (left out, as serving refuses them).
+    seconds : float
+        How long it took.
+    """
+
+    spec: Spec
+    pipeline: Pipeline
+    twin: Pipeline
+    metrics: Metrics
+    cross_validation: dict[str, Metrics]
+    threshold: float
+    golden: Golden
+    compiled: bytes | None
+    not_compiled: str
+    reference: ModelReference
+    trained_on: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def train(spec: Spec, table: pd.DataFrame | list[dict[str, object]], on_step: Step | None = None) -> Trained:
+    """Train one model.
+
+    Parameters
+    ----------
+    spec : Spec
+        As the file says it, or resolved.
+    table : DataFrame or list of dict
+        Rows with the target; see ``frame.read_table``.
+    on_step : callable, optional
+        Called with what begins, how many steps are done and how many there are, to show progress.
+
+    Raises
+    ------
+    TrainingError
+        If there are too few rows, or only one class.
+    model.frame.TableError
+        If a column is lacking, or a cell is not what the spec says.
+    SpecError
+        If the spec's pipeline cannot be made.
+    """
+    return _Run(spec, table, on_step or _silent).trained()
+
+
+def _silent(what: str, n_done: int, n_steps: int) -> None:
+    pass
+
+
+class _Run:
+    """One training: the rows, and how far it has come."""
+
+    def __init__(self, spec: Spec, table: pd.DataFrame | list[dict[str, object]], on_step: Step) -> None:
+        self._start = time.perf_counter()
+        self._on_step = on_step
+        spec = resolving.with_classes(spec, frame.as_table(table))
+        self.rows, self._counts = usable_rows(spec, table)
+        self.spec = resolving.resolve(spec, self.rows)
+        self.unfitted = make_pipeline(self.spec)
+        self._is_held = splitting.held_out(self.rows, spec.task)
+        self._train = self.rows.take(~self._is_held)
+        self._folds = splitting.folds(self._train, spec.task)
+        self._n_done = 0
+
+    def _step(self, what: str) -> None:
+        self._on_step(what, self._n_done, len(self._folds) + 3)
+        self._n_done += 1
+
+    def trained(self) -> Trained:
+        scores = self._out_of_fold()
+        threshold = choose_threshold(self.spec, self._train.y, scores)
+        cross_validation = self._cross_validation(scores, threshold)
+        self._step("fitting without the held-out rows")
+        twin = fitted(self.unfitted, self._train)
+        held = self.rows.take(self._is_held)
+        held_scores = scored(twin, self.spec, held.features)
+        metrics = evaluate(self.spec, held.y, held_scores, threshold)
+        self._step("fitting on all rows")
+        pipeline = fitted(self.unfitted, self.rows)
+        self._step("compiling")
+        golden = self._golden(pipeline, threshold)
+        compiled, reason = _compiled(self.spec, pipeline, golden)
+        return Trained(
+            spec=self.spec,
+            pipeline=pipeline,
+            twin=twin,
+            metrics=metrics,
+            cross_validation=cross_validation,
+            threshold=threshold,
+            golden=golden,
+            compiled=compiled,
+            not_compiled=reason,
+            reference=self._reference(scores, held_scores, threshold),
+            trained_on=self._counts | {"n_rows": len(self.rows), "n_held_out": len(held)},
+            seconds=round(time.perf_counter() - self._start, 3),
+        )
+
+    def _out_of_fold(self) -> Floats:
+        """Score each row by a pipeline that was fitted without its fold."""
+        shape = (len(self._train), len(self.spec.labels)) if self.spec.labels else (len(self._train),)
+        scores = np.empty(shape)
+        for number, fold in enumerate(self._folds, 1):
+            self._step(f"cross-validation {number} of {len(self._folds)}")
+            others = np.setdiff1d(np.arange(len(self._train)), fold)
+            pipeline = fitted(self.unfitted, self._train.take(others))
+            scores[fold] = scored(pipeline, self.spec, self._train.features.iloc[fold])
+        return scores
+
+    def _cross_validation(self, scores: Floats, threshold: float) -> dict[str, Metrics]:
+        y = self._train.y
+        found = [evaluate(self.spec, y[fold], scores[fold], threshold) for fold in self._folds]
+        names = selected(self.spec, found[0])
+        return {name: _spread([one[name] for one in found]) for name in names}
+
+    def _golden(self, pipeline: Pipeline, threshold: float) -> Golden:
+        features = self.spec.features
+        return golden_rows.make_golden(
+            pipeline,
+            self.rows.features,
+            self.spec.texts,
+            may_miss=[name for name, feature in features.items() if feature.missing],
+            ranges={name: (features[name].min, features[name].max) for name in self.spec.numbers},
+            positive=1 if self.spec.positive_index is None else self.spec.positive_index,
+            threshold=threshold,
+        )
+
+    def _reference(self, scores: Floats, held_scores: Floats, threshold: float) -> ModelReference:
+        """Learn what the inputs, and the answers on rows that were not fitted on, look like."""
+        ordered = np.empty((len(self.rows), *scores.shape[1:]))
+        ordered[~self._is_held], ordered[self._is_held] = scores, held_scores
+        return fit_reference(self.spec, self.rows.features, ordered, threshold)
+
+
+def usable_rows(spec: Spec, table: pd.DataFrame | list[dict[str, object]]) -> tuple[Rows, dict[str, int]]:
+    """Return the labelled rows that serving would accept, and how many were left out.
+
+    Raises TrainingError if these are too few, or all of one class.
+    """
+    rows = frame.labelled_rows(spec, table)
+    is_incomplete = frame.is_incomplete(spec, rows.features)
+    counts = {"n_unlabelled": rows.n_unlabelled, "n_incomplete": int(is_incomplete.sum())}
+    if counts["n_incomplete"]:
+        _warn_incomplete(spec, rows, counts["n_incomplete"])
+    rows = rows.take(~is_incomplete)
+    if len(rows) < MIN_ROWS:
+        raise TrainingError(f"{len(rows)} usable rows are too few; {MIN_ROWS} are needed.{_left_out(counts)}")
+    _check_classes(spec, rows)
+    return rows, counts
+
+
+def _left_out(counts: dict[str, int]) -> str:
+    words = {"n_unlabelled": "without a label", "n_incomplete": "without a value that the spec requires"}
+    told = [f"{counts[name]} {text}" for name, text in words.items() if counts[name]]
+    return f" Left out: {' and '.join(told)}." if told else ""
+
+
+def _warn_incomplete(spec: Spec, rows: Rows, count: int) -> None:
+    gaps = rows.features.isna().sum()
+    names = [n for n, feature in spec.features.items() if gaps[n] and not feature.missing]
+    log.warning(
+        "%s: %d of %d rows are left out: they lack %s, which the spec requires (`missing: true` allows gaps)",
+        spec.name,
+        count,
+        len(rows),
+        ", ".join(names),
+    )
+
+
+def _check_classes(spec: Spec, rows: Rows) -> None:
+    counts = np.bincount(rows.y, minlength=len(spec.labels)) if spec.labels else np.array([], dtype=int)
+    for label, count in zip(spec.labels, counts, strict=True):
+        if count < MIN_CLASS_ROWS:
+            raise TrainingError(
+                f"{count} usable rows have the label {label!r} in {spec.target.name!r};"
+                f" each class needs {MIN_CLASS_ROWS} at least."
+            )
+    if spec.task == "regression" and float(np.ptp(rows.y)) == 0:
+        raise TrainingError(f"All rows have the same {spec.target.name!r}, {rows.y[0]:g}.")
+
+
+def make_pipeline(spec: Spec) -> Pipeline:
+    """Return the spec's pipeline, unfitted; its function gets the spec if it takes a parameter.
+
+    Raises
+    ------
+    SpecError
+        If there is no such function, or it fails.
+    """
+    module, _, name = spec.pipeline.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+        pipeline = function(spec) if inspect.signature(function).parameters else function()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise SpecError(f"{spec.name}: the pipeline {spec.pipeline!r} cannot be made ({error}).") from error
+    if not hasattr(pipeline, "fit"):
+        raise SpecError(f"{spec.name}: {spec.pipeline!r} returned {type(pipeline).__name__}, no estimator.")
+    return pipeline
+
+
+def fitted(unfitted: Pipeline, rows: Rows) -> Pipeline:
+    """Return a fitted copy."""
+    return clone(unfitted).fit(rows.features, rows.y)
+
+
+def scored(pipeline: Pipeline, spec: Spec, features: pd.DataFrame) -> Floats:
+    """Return scores with a column for each class of the spec, also for those that a fold has not seen."""
+    scores = score(pipeline, features)
+    if scores.ndim == 1 or scores.shape[1] == len(spec.labels):
+        return scores
+    spread = np.zeros((len(scores), len(spec.labels)))
+    spread[:, pipeline.classes_] = scores
+    return spread
+
+
+def choose_threshold(spec: Spec, y: NDArray[Any], scores: Floats) -> float:
+    """Choose the probability from which on the positive of two classes is answered.
+
+    Half, unless one class is rare: then the one that gives the rarer class its largest F1 on these rows
+    (Lipton, Elkan and Naryanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure").
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,)
+        Positions of the classes.
+    scores : ndarray of shape (n_rows, 2)
+        Probabilities on rows that were not fitted on.
+    """
+    positive = spec.positive_index
+    if positive is None:
+        return 0.5
+    share = float((y == positive).mean())
+    if UNBALANCED <= share <= 1 - UNBALANCED:
+        return 0.5
+    rare = positive if share < UNBALANCED else 1 - positive
+    cut = _best_f1_cut(y == rare, scores[:, rare])
+    return cut if rare == positive else 1 - cut
+
+
+def _best_f1_cut(is_rare: Flags, probability: Floats) -> float:
+    """Return the middle between the two neighbouring probabilities between which F1 is largest."""
+    order = np.argsort(-probability, kind="stable")
+    sorted_p, hits = probability[order], np.cumsum(is_rare[order])
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
+    is_cut = np.append(sorted_p[:-1] > sorted_p[1:], False)
+    if not is_cut.any():
+        return 0.5
+    best = int(np.argmax(np.where(is_cut, f1, -1.0)))
+    return float((sorted_p[best] + sorted_p[best + 1]) / 2)
+
+
+def _spread(values: Iterable[float | None]) -> Metrics:
+    defined = [value for value in values if value is not None]
+    if not defined:
+        return {"mean": None, "std": None}
+    return {"mean": float(np.mean(defined)), "std": float(np.std(defined))}
+
+
+def _compiled(spec: Spec, pipeline: Pipeline, golden: Golden) -> tuple[bytes | None, str]:
+    try:
+        return compiling.compile_pipeline(pipeline, list(spec.features), spec.texts, golden), ""
+    except compiling.NotCompilableError as error:
+        log.warning("%s: the pipeline cannot be compiled and serves as it is: %s", spec.name, error.reason)
+        return None, error.reason
+
+
+def fit_reference(spec: Spec, features: pd.DataFrame, scores: Floats, threshold: float) -> ModelReference:
+    """Learn what training looked like.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_rows, n_features)
+        Training rows.
+    scores : ndarray
+        For each of them what a model gave that was not fitted on it.
+    """
+    logged = frame.logged_columns(spec, features)
+    kinds: dict[str, Any] = {name: _kind(feature.type) for name, feature in spec.features.items()}
+    if spec.labels:
+        logged[PREDICTION] = [spec.labels[code] for code in Judge(spec, threshold).chosen(scores)]
+    else:
+        logged[PREDICTION] = scores.tolist()
+    kinds[PREDICTION] = "category" if spec.labels else "number"
+    if spec.positive_index is not None:
+        logged[PROBABILITY], kinds[PROBABILITY] = scores[:, spec.positive_index].tolist(), "number"
+    ranges = {name: (spec.features[name].min, spec.features[name].max) for name in spec.numbers}
+    units = {name: feature.unit for name, feature in spec.features.items() if feature.unit}
+    return ModelReference.fit(logged, kinds, ranges=ranges, units=units)
+
+
+def _kind(kind: str) -> str:
+    """What drift checks call it: truth values are counted as two categories."""
+    return {"category": "category", "boolean": "category", "date": "date"}.get(kind, "number")
