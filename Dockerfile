@@ -3,19 +3,26 @@
 #   docker build -t vigia --build-arg REQUIREMENTS=requirements-mlflow.txt .      with the MLflow tracker
 
 FROM python:3.13-slim AS packages
+# For the command strip; it stays behind in this stage.
+# hadolint ignore=DL3008
+RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 ARG REQUIREMENTS=requirements.txt
 WORKDIR /build
 COPY requirements.txt requirements-mlflow.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv && \
     pip --python /opt/venv/bin/python install --no-compile --only-binary :all: --require-hashes -r "$REQUIREMENTS"
-# Half of what wheels hold is never loaded: tests, headers, a second copy of ONNX Runtime for C programs, and the
-# descriptions of some 400 cloud services of which Neptune may use one.
+# Much of what wheels hold is never loaded: tests, headers, symbols, a second copy of ONNX Runtime for C programs,
+# codecs of pictures, and descriptions of some 400 cloud services of which Neptune may use one.
 RUN find /opt/venv -type d \( -name tests -o -path '*/joblib/test' -o -path '*/onnx/backend/test' \) \
       -prune -exec rm -rf {} + && \
     find /opt/venv -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.h' -o -name '*.hpp' \
-      -o -name '*.c' -o -name '*.cpp' -o -name '*.a' -o -name 'libonnxruntime.so*' \) -delete && \
-    find /opt/venv -path '*/botocore/data/*' -type d ! -name s3 -prune -exec rm -rf {} +
+      -o -name '*.c' -o -name '*.cpp' -o -name '*.a' -o -name 'libonnxruntime.so*' \
+      -o -path '*/PIL/_avif*' -o -path '*/PIL/_imagingft*' -o -path '*/PIL/_webp*' \
+      -o -path '*/pillow.libs/libavif*' -o -path '*/pillow.libs/libharfbuzz*' -o -path '*/pillow.libs/libfreetype*' \
+      -o -path '*/pillow.libs/libwebp*' \) -delete && \
+    find /opt/venv -path '*/botocore/data/*' -type d ! -name s3 -prune -exec rm -rf {} + && \
+    find /opt/venv -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 
 FROM packages AS source
 WORKDIR /app
@@ -36,7 +43,7 @@ COPY --from=source /app /app
 WORKDIR /app
 # Byte code of what web and clock load, and of no more: nobody can write it later.
 RUN python -m compileall -q app data mlops model utils && \
-    python -c "import app, mlops.__main__, gunicorn.app.wsgiapp, gunicorn.workers.gthread, neptune"
+    python -c "import app, mlops.__main__, gunicorn.app.wsgiapp, gunicorn.workers.gthread"
 USER 10001:10001
 VOLUME /var/lib/vigia
 EXPOSE 8000
