@@ -139,10 +139,12 @@ class EmailChannel:
             with self._connection() as server:
                 self._log_in(server)
                 refused = server.send_message(self._mail(alert))
-        except TimeoutError:
-            raise SlowChannelError(f"mail server {self.host}:{self.port}: no answer in time") from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            raise EmailError(f"mail server {self.host}:{self.port}: {_told(error)}") from None
+            where = f"mail server {self.host}:{self.port}"
+            # smtplib reports most timeouts as a lost connection, with the timeout as its context.
+            if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+                raise SlowChannelError(f"{where}: no answer in time") from None
+            raise EmailError(f"{where}: {_told(error)}") from None
         if refused:
             # Not an error: a second attempt would reach the others twice.
             logger.warning("mail server %s refused %d of %d recipients", self.host, len(refused), self._n)
@@ -433,4 +435,6 @@ def _told(error: Exception) -> str:
         return f"{type(error).__name__} ({error.smtp_code})"
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return str(error)
+    if isinstance(error, UnicodeError):
+        return "an address, the user or the password has letters that this server cannot take"
     return type(error).__name__
