@@ -29,7 +29,8 @@ from utils.time import now
 
 log = logging.getLogger(__name__)
 
-BATCH_ROWS = 1_000
+# Larger batches cost no less CPU, and stop the request threads for longer while the driver encodes them.
+BATCH_ROWS = 200
 LINGER_S = 0.2
 IDLE_S = 0.1
 ADOPT_EVERY_S = 10.0
@@ -38,6 +39,9 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 # BSON documents end at 16 MiB; msgpack of the same is a little shorter.
 TOO_LARGE_BYTES = 15_000_000
+# How far ahead, and how many requests, are tried to see whether MongoDB takes anything at all.
+PROBE_ROWS = 5_000
+PROBE_ENTRIES = 20
 
 
 class Store(Protocol):
@@ -103,6 +107,8 @@ class Shipper:
         self._adopted: list[Spool] = []
         self._adopt_at = time.monotonic()
         self._pause_s = FIRST_PAUSE_S
+        self._taken_at = 0.0
+        self._refused_at: dict[str, float] = {}
         self._in_a_hurry = threading.Event()
         self._stopping = threading.Event()
         self._progress = threading.Condition()
@@ -165,7 +171,7 @@ class Shipper:
         n_rows = sum(entry.rows for entry in entries)
         found = [document for entry in entries for document in self._documents(spool, entry)]
         starts = range(0, len(found), self._batch_rows)
-        n_stored = sum(self._send(found[start : start + self._batch_rows]) for start in starts)
+        n_stored = sum(self._send(spool, found[start : start + self._batch_rows]) for start in starts)
         spool.forget(entries[-1].seq + entries[-1].rows - 1)
         self._count(spool, n_rows, n_stored)
         return spool.pending >= self._batch_rows
@@ -178,17 +184,34 @@ class Shipper:
             log.error("%s %d rows are set aside in %s.", error.detail, entry.rows, path)
             return []
 
-    def _send(self, batch: list[Document]) -> int:
+    def _send(self, spool: Spool, batch: list[Document]) -> int:
         """Store a batch, set aside what is refused, and return how many were stored."""
         refused = self._refused(batch)
-        if len(refused) == len(batch) and not all(_is_too_large(document) for document, _ in refused):
-            # Then it is not the documents: no permission, say. Nothing is set aside for that.
-            raise UnavailableError(f"MongoDB refuses every prediction: {refused[0][1]}")
+        if len(refused) == len(batch) and not self._is_their_own_fault(spool, refused):
+            # No permission, say. Nothing is set aside for that.
+            raise UnavailableError(f"MongoDB refuses every prediction. {_brief(refused[0][1])}")
         for document, error in refused:
             path = self._keep(f"{document['spool']}-{document['seq']}.json", _as_json(document, error))
-            log.error("MongoDB refuses a prediction, which is set aside in %s: %s", path, error)
+            log.error("MongoDB refuses a prediction, which is set aside in %s. %s", path, _brief(error))
+        self._refused_at.pop(batch[0]["_id"], None)
         self._note_recovery()
         return len(batch) - len(refused)
+
+    def _is_their_own_fault(self, spool: Spool, refused: list[tuple[Document, Exception]]) -> bool:
+        """Return whether MongoDB takes others, when it has taken none of a batch."""
+        if all(_is_too_large(document) for document, _ in refused):
+            return True
+        refused_at = self._refused_at.setdefault(refused[0][0]["_id"], time.monotonic())
+        if self._taken_at < refused_at:
+            self._probe(spool)
+        return self._taken_at > refused_at
+
+    def _probe(self, spool: Spool) -> None:
+        """Offer rows that come later, until one is taken; it will be sent again in its turn."""
+        for entry in spool.peek(PROBE_ROWS)[-PROBE_ENTRIES:]:
+            for document in self._documents(spool, entry)[-1:]:
+                if not self._refused([document]):
+                    return
 
     def _refused(self, batch: list[Document]) -> list[tuple[Document, Exception]]:
         """Store what can be stored; return what MongoDB refuses also when it comes alone."""
@@ -199,12 +222,13 @@ class Shipper:
         except Exception as error:  # noqa: BLE001  whatever is said of one, the others must get through
             half = len(batch) // 2
             return self._refused(batch[:half]) + self._refused(batch[half:]) if half else [(batch[0], error)]
+        self._taken_at = time.monotonic()
         return []
 
     def _keep(self, name: str, content: bytes) -> Path:
         """Write a file that is there after a power cut, too."""
         folder = self._folder / "refused"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         with (folder / name).open("wb") as file:
             file.write(content)
             file.flush()
@@ -258,6 +282,11 @@ class Shipper:
 
 def _is_too_large(document: Document) -> bool:
     return len(msgspec.msgpack.encode(document)) > TOO_LARGE_BYTES
+
+
+def _brief(error: Exception) -> str:
+    # The driver's message goes on with the whole document, and logs are no place for people's data.
+    return f"{type(error).__name__}: {str(error)[:120]}"
 
 
 def _as_json(document: Document, error: Exception) -> bytes:

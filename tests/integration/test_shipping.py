@@ -187,6 +187,31 @@ def test_documents_that_the_server_refuses_are_set_aside(db, spool, shipper, fol
     assert len(list((folder / "refused").iterdir())) == shipper.set_aside == 3
 
 
+def test_a_whole_batch_that_is_refused_does_not_hold_up_what_comes_behind(db, spool, shipper):
+    refuse(db, {"features.tempo": {"$gt": 0}})
+    answer(spool, 450, value=-1.0)
+    ids = answer(spool, 2)
+    shipper.start()
+
+    assert shipper.drain(60)
+    assert stored_ids(db) == ids
+    assert (shipper.stored, shipper.set_aside) == (2, 450)
+
+
+def test_what_a_dead_process_left_and_is_refused_does_not_hold_up_the_living(db, spool, shipper, folder):
+    refuse(db, {"features.tempo": {"$gt": 0}})
+    dead = Spool.open(folder, max_bytes=100_000_000)
+    answer(dead, 3, value=-1.0)
+    dead.close()
+    shipper.start()
+    wait_for(lambda: shipper.outage_since is not None)
+    ids = answer(spool, 2)
+
+    assert shipper.drain(30)
+    wait_for(lambda: shipper.recovered == 3)
+    assert stored_ids(db) == ids
+
+
 def test_nothing_is_set_aside_while_everything_is_refused(db, spool, shipper, folder):
     refuse(db, {"features.tempo": {"$lt": 0}})
     ids = answer(spool, 5)

@@ -85,7 +85,7 @@ class Spool:
             If nothing can be written there.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             name, claim = _new_claim(folder)
         except OSError as error:
             raise SpoolFullError(f"The spool cannot be made in {folder}: {error.strerror}.") from error
@@ -177,10 +177,9 @@ class Spool:
             self._claim.release(remove=not self._sealed)
 
     def _commit_arrivals(self) -> None:
-        arrivals = self._take_arrivals()
-        if not arrivals:
+        arrivals, entries = self._take_arrivals()
+        if not entries:
             return
-        entries = self._numbered(arrivals)
         try:
             self._writable().add(entries)
         except (sqlite3.Error, OSError) as error:
@@ -188,39 +187,33 @@ class Spool:
             return
         for arrival, entry in zip(arrivals, entries, strict=True):
             arrival.seq = entry.seq
-        self.answered += sum(entry.rows for entry in entries)
+            self.answered += entry.rows
         if not self._has_entries.is_set():
             self._has_entries.set()
 
-    def _take_arrivals(self) -> list[_Arrival]:
-        """Return all that wait, but for those that would pass ``max_bytes``."""
-        arrivals = [self._arrivals.popleft() for _ in range(len(self._arrivals))]
-        free = self._free_bytes(sum(estimated_bytes(arrival.payload) for arrival in arrivals))
-        taken = []
-        for arrival in arrivals:
-            needed = estimated_bytes(arrival.payload)
+    def _take_arrivals(self) -> tuple[list[_Arrival], list[Entry]]:
+        """Return all that wait, numbered, but for those that are refused."""
+        taken, entries = [], []
+        seq, size = self.answered + 1, 0
+        while self._arrivals:
+            arrival = self._arrivals.popleft()
+            size += estimated_bytes(arrival.payload)
             if self._is_closed:
                 arrival.refusal = "The service is stopping."
-            elif needed > free:
+            elif not self._has_room_for(size):
                 arrival.refusal = "The log of predictions is full: MongoDB has been away for too long."
+                size -= estimated_bytes(arrival.payload)
             else:
                 taken.append(arrival)
-                free -= needed
-        return taken
+                entries.append(Entry(seq, arrival.payload, arrival.rows))
+                seq += arrival.rows
+        return taken, entries
 
-    def _free_bytes(self, needed: int) -> int:
-        """Return how much may be written; looks at the disk only if that might be less than ``needed``."""
+    def _has_room_for(self, size: int) -> bool:
         allowed = self._max_bytes - self.reserved_bytes
-        if self.size_bytes + needed > allowed and self._active is not None:
+        if self.size_bytes + size > allowed and self._active is not None:
             self._active.measure()
-        return allowed - self.size_bytes
-
-    def _numbered(self, arrivals: Sequence[_Arrival]) -> list[Entry]:
-        entries, seq = [], self.answered + 1
-        for arrival in arrivals:
-            entries.append(Entry(seq, arrival.payload, arrival.rows))
-            seq += arrival.rows
-        return entries
+        return self.size_bytes + size <= allowed
 
     def _refuse(self, arrivals: Sequence[_Arrival], error: sqlite3.Error | OSError) -> None:
         log.error("The spool cannot be written: %s", error)

@@ -251,7 +251,8 @@ def _n_good_frames(connection: sqlite3.Connection) -> int:
 def _write_whole(path: Path, content: bytes, *, fsync: bool) -> None:
     """Write a file that has either all of its content or another name."""
     unfinished = path.with_name(f"{path.name}.new")
-    with unfinished.open("wb") as file:
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()
         if fsync:
