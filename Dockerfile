@@ -47,6 +47,6 @@ RUN python -m compileall -q app data mlops model utils && \
 USER 10001:10001
 VOLUME /var/lib/vigia
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 CMD ["python", "-I", "-S", "-c", \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 CMD ["python", "-I", "-S", "-c", \
     "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=4); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
 CMD ["gunicorn", "-c", "gunicorn.conf.py", "app.wsgi:app"]
