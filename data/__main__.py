@@ -58,13 +58,19 @@ def fetch_table(name: str, folder: Path, timeout: float, is_json: bool) -> None:
     """Download the public table to data/NAME/public/ (needs the internet)."""
     table = tables.TABLES[name]
     try:
-        files, n_rows = fetch.fetch(table, folder / name / "public", timeout)
+        fetched = fetch.fetch(table, folder / name / "public", timeout)
     except (fetch.FetchError, public.PublicDataError) as error:
         raise click.ClickException(str(error)) from error
-    told = [{"path": str(f.path), "sha256": f.sha256, "bytes": f.n_bytes} for f in files]
+    told = [{"path": str(f.path), "sha256": f.sha256, "bytes": f.n_bytes} for f in fetched.files]
     lines = [f"{f['path']}: {f['bytes']} bytes, sha256 {f['sha256']}" for f in told]
-    summary = f"{name}: {n_rows} rows; {table.source.title}; licence: {table.source.licence}"
-    _show({"files": told, "rows": n_rows, "licence": table.source.licence}, is_json, [*lines, summary])
+    answer = {
+        "path": str(fetched.path),
+        "rows": fetched.n_rows,
+        "licence": table.source.licence,
+        "files": told,
+    }
+    summary = f"{fetched.path}: {fetched.n_rows} rows; {table.source.title}; licence: {table.source.licence}"
+    _show(answer, is_json, [*lines, summary])
 
 
 @main.command()

@@ -9,9 +9,10 @@ from typing import Literal
 
 import pandas as pd
 
-Kind = Literal["number", "steps", "category", "nested", "id"]
-"""``number``: quantiles. ``steps``: few numeric values, each with its share. ``category``: texts with their
-shares. ``nested``: shares given the value of other columns. ``id``: a running number, not measured."""
+Kind = Literal["number", "steps", "category", "nested", "derived", "id"]
+"""Measured: ``number``, by quantiles; ``steps``, few numeric values, each with its share; ``category``, texts
+with their shares; ``nested``, shares given the value of other columns. Not measured: ``derived``, which
+``finish`` writes from other columns, and ``id``, a running number."""
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -36,8 +37,6 @@ class Column:
         Categories kept by name; the rest becomes ``Other``. Default: all.
     given : tuple of str
         For ``nested``: the columns it depends on.
-    missing_by : str
-        Column of few values on which the share of missing cells depends.
     missing_with : str
         Column with which this one is missing together.
     """
@@ -50,7 +49,6 @@ class Column:
     atom_share: float = 0.01
     keep: int | None = None
     given: tuple[str, ...] = ()
-    missing_by: str = ""
     missing_with: str = ""
 
 
@@ -75,6 +73,7 @@ class Table:
     ``groups`` are columns whose every combination gets figures of its own (for classification the target is
     one of them). ``bands`` cuts a numeric target into that many equally large groups. ``prepare`` turns cells
     of the public file into plain values before measuring, ``finish`` writes them back after simulating.
+    ``hidden`` columns are measured and simulated like others, but only serve ``finish``.
     """
 
     name: str
@@ -84,6 +83,7 @@ class Table:
     rows: int
     groups: tuple[str, ...] = ()
     bands: int = 0
+    hidden: tuple[Column, ...] = ()
     read: Callable[[dict[str, pd.DataFrame]], pd.DataFrame] | None = None
     prepare: Change = unchanged
     finish: Change = unchanged
@@ -95,4 +95,4 @@ class Table:
 
     def of_kind(self, *kinds: Kind) -> list[Column]:
         """Columns of the given kinds that are not group keys."""
-        return [c for c in self.columns if c.kind in kinds and c.name not in self.groups]
+        return [c for c in self.columns + self.hidden if c.kind in kinds and c.name not in self.groups]

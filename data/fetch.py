@@ -1,11 +1,14 @@
 """Download of public tables for users who are online. The rows stay in a git-ignored folder."""
 
 import hashlib
+import json
 import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from data import public
 from data.columns import Table
@@ -20,15 +23,24 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class Fetched:
-    """One downloaded file: where it is, its SHA-256 in hexadecimal and its size in bytes."""
+    """One downloaded file: where it is, and SHA-256 (hexadecimal) and size in bytes of what came."""
 
     path: Path
     sha256: str
     n_bytes: int
 
 
-def fetch(table: Table, folder: Path, timeout_s: float = TIMEOUT_S) -> tuple[list[Fetched], int]:
-    """Download the files of a public table and read them once.
+@dataclass(frozen=True)
+class PublicTable:
+    """A fetched table: its files, and one CSV file with its columns and target, ready to train on."""
+
+    files: list[Fetched]
+    path: Path
+    n_rows: int
+
+
+def fetch(table: Table, folder: Path, timeout_s: float = TIMEOUT_S) -> PublicTable:
+    """Download the files of a public table and join them to one.
 
     Parameters
     ----------
@@ -41,10 +53,8 @@ def fetch(table: Table, folder: Path, timeout_s: float = TIMEOUT_S) -> tuple[lis
 
     Returns
     -------
-    files : list of Fetched
-        In the order of the source.
-    n_rows : int
-        Rows of the table.
+    PublicTable
+        Files in the order of the source, and ``folder/NAME_public.csv`` with the columns of our table.
 
     Raises
     ------
@@ -55,15 +65,30 @@ def fetch(table: Table, folder: Path, timeout_s: float = TIMEOUT_S) -> tuple[lis
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = [_download(url, folder / name, timeout_s) for name, url in table.source.files.items()]
-    return files, len(public.read(table, folder))
+    rows = public.read(table, folder)
+    path = folder / f"{table.name}_public.csv"
+    _replace(path, rows[[name for name in table.header if name in rows]].to_csv(index=False).encode())
+    return PublicTable(files, path, len(rows))
 
 
 def _download(url: str, path: Path, timeout_s: float) -> Fetched:
     content = _get(url, timeout_s)
+    _replace(path, _as_csv(content) if url.endswith(".json") else content)
+    return Fetched(path, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _replace(path: Path, content: bytes) -> None:
     partial = path.with_suffix(f".{os.getpid()}.part")
     partial.write_bytes(content)
     partial.replace(path)
-    return Fetched(path, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _as_csv(content: bytes) -> bytes:
+    try:
+        rows = pd.DataFrame(json.loads(content))
+    except ValueError as error:
+        raise FetchError(f"what came is no JSON table: {error}") from error
+    return rows.to_csv(index=False).encode()
 
 
 def _get(url: str, timeout_s: float) -> bytes:

@@ -17,18 +17,23 @@ from data.columns import Column, Table
 MIN_GROUP_ROWS = 40  # fewer rows would make a figure the portrait of single rows
 MAX_ATOMS = 24
 _TAIL = (0.0, 0.005, 0.01, 0.025)
-_FINE = (*_TAIL, *np.linspace(0.05, 0.95, 33).round(5).tolist(), 0.975, 0.99, 0.995, 1.0)
-_COARSE = (0.0, 0.01, 0.025, *np.linspace(0.05, 0.95, 19).round(5).tolist(), 0.975, 0.99, 1.0)
+_FINE = [*_TAIL, *np.linspace(0.05, 0.95, 33).round(5).tolist(), 0.975, 0.99, 0.995, 1.0]
+_COARSE = [0.0, 0.01, 0.025, *np.linspace(0.05, 0.95, 19).round(5).tolist(), 0.975, 0.99, 1.0]
+_GRIDS = {len(_FINE): _FINE, len(_COARSE): _COARSE}
 
 
 class Number(msgspec.Struct, tag="number", omit_defaults=True):
     """A numeric column of a group: quantiles of the values that are no atoms, and the atoms."""
 
-    levels: list[float] = []
     quantiles: list[float] = []
     atoms: list[tuple[float, float]] = []
     missing: float = 0.0
-    missing_by: dict[str, float] = {}
+
+    @property
+    def levels(self) -> list[float]:
+        """Levels of the quantiles: one of the two grids, or even steps from 0 to 1."""
+        n = len(self.quantiles)
+        return _GRIDS[n] if n in _GRIDS else np.linspace(0, 1, n).tolist()
 
 
 class Shares(msgspec.Struct, tag="shares", omit_defaults=True):
@@ -37,15 +42,19 @@ class Shares(msgspec.Struct, tag="shares", omit_defaults=True):
     values: list[float | str] = []
     shares: list[float] = []
     missing: float = 0.0
-    missing_by: dict[str, float] = {}
 
 
 class Group(msgspec.Struct):
-    """Figures of the rows with the same group keys; correlations are Spearman's, in the order of columns."""
+    """Figures of the rows with the same group keys.
+
+    ``gaps`` are columns with empty cells; which cells are empty is a variable (0 or 1) of its own.
+    ``correlations`` are Spearman's, in the order of ``columns`` and then ``gaps``.
+    """
 
     keys: dict[str, float | str]
     n_rows: int
     columns: dict[str, Number | Shares]
+    gaps: list[str]
     correlations: list[list[float]]
 
 
@@ -151,11 +160,19 @@ def _measure_group(
     table: Table, keys: dict[str, float | str], rows: pd.DataFrame, orders: dict[str, list[float | str]]
 ) -> Group:
     measured = table.of_kind("number", "steps", "category")
-    columns = {c.name: _measure_column(c, rows, orders.get(c.name)) for c in measured}
-    codes = pd.DataFrame({c.name: _codes(c, rows[c.name], orders.get(c.name)) for c in measured})
-    correlations = np.nan_to_num(codes.corr(method="spearman", min_periods=MIN_GROUP_ROWS // 2).to_numpy())
-    np.fill_diagonal(correlations, 1.0)
-    return Group(keys=keys, n_rows=len(rows), columns=columns, correlations=correlations.round(3).tolist())
+    columns = {c.name: _measure_column(c, rows[c.name], orders.get(c.name)) for c in measured}
+    gaps = [c.name for c in measured if not c.missing_with and 0 < columns[c.name].missing < 1]
+    codes = {c.name: _codes(c, rows[c.name], orders.get(c.name)) for c in measured}
+    is_empty = {f"{name} is empty": rows[name].isna().astype(float) for name in gaps}
+    correlations = _rank_correlations(pd.DataFrame(codes | is_empty))
+    return Group(keys=keys, n_rows=len(rows), columns=columns, gaps=gaps, correlations=correlations)
+
+
+def _rank_correlations(codes: pd.DataFrame) -> list[list[float]]:
+    found = np.nan_to_num(codes.corr(method="spearman", min_periods=MIN_GROUP_ROWS // 2).to_numpy())
+    np.fill_diagonal(found, 1.0)
+    rounded: list[list[float]] = found.round(3).tolist()
+    return rounded
 
 
 def _codes(column: Column, cells: pd.Series, order: list[float | str] | None) -> pd.Series:
@@ -164,17 +181,13 @@ def _codes(column: Column, cells: pd.Series, order: list[float | str] | None) ->
     return cells.map({value: float(i) for i, value in enumerate(order)}).astype(float)
 
 
-def _measure_column(column: Column, rows: pd.DataFrame, order: list[float | str] | None) -> Number | Shares:
-    cells = rows[column.name]
+def _measure_column(column: Column, cells: pd.Series, order: list[float | str] | None) -> Number | Shares:
     figures = (
         _measure_number(cells.dropna().astype(float), column.atom_share)
         if order is None
         else _measure_shares(cells, order)
     )
     figures.missing = round(float(cells.isna().mean()), 4)
-    if column.missing_by:
-        shares = cells.isna().groupby(rows[column.missing_by].map(_plain)).mean()
-        figures.missing_by = {str(value): round(float(share), 4) for value, share in shares.items()}
     return figures
 
 
@@ -183,9 +196,8 @@ def _measure_number(values: pd.Series, atom_share: float) -> Number:
     rest = values[~values.isin([value for value, _ in atoms])]
     if len(rest) < 2:
         return Number(atoms=atoms)
-    levels = list(_FINE if len(rest) >= 5 * len(_FINE) else _COARSE)
-    quantiles = [_short(q) for q in np.quantile(rest, levels)]
-    return Number(levels=levels, quantiles=quantiles, atoms=atoms)
+    levels = _FINE if len(rest) >= 5 * len(_FINE) else _COARSE
+    return Number(quantiles=[_short(q) for q in np.quantile(rest, levels)], atoms=atoms)
 
 
 def _atoms(values: pd.Series, atom_share: float) -> list[tuple[float, float]]:

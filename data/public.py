@@ -52,7 +52,5 @@ def find(folder: Path, name: str) -> Path:
 
 
 def _read_file(path: Path) -> pd.DataFrame:
-    if path.suffix == ".json":
-        return pd.read_json(path)
     # "None" is a category in some tables, so only empty cells and NA are missing
     return pd.read_csv(path, keep_default_na=False, na_values=["", "NA"], low_memory=False)

@@ -73,15 +73,15 @@ def allot(weights: list[int], rows: int) -> list[int]:
 
 
 def _group_rows(table: Table, group: Group, rows: int, rng: np.random.Generator) -> pd.DataFrame:
-    columns = [table_column for table_column in table.columns if table_column.name in group.columns]
+    columns = table.of_kind("number", "steps", "category")
     factor = latent_factor(group, rng)
-    levels = ndtr(rng.standard_normal((rows, len(columns))) @ factor.T)
+    levels = ndtr(rng.standard_normal((rows, len(factor))) @ factor.T)
     cells = {c.name: _cells(c, group.columns[c.name], levels[:, i]) for i, c in enumerate(columns)}
     frame = pd.DataFrame(cells)
     for name, value in group.keys.items():
         if name in table.header:
             frame[name] = value
-    return _with_missing(frame, columns, group, rng)
+    return _with_gaps(frame, columns, group, levels[:, len(columns) :])
 
 
 def latent_factor(group: Group, rng: np.random.Generator) -> Floats:
@@ -96,7 +96,7 @@ def latent_factor(group: Group, rng: np.random.Generator) -> Floats:
         Lower triangular; its product with its transpose is a correlation matrix.
     """
     wanted = np.array(group.correlations)
-    figures = list(group.columns.values())
+    figures = [*group.columns.values(), *(_gap(group.columns[name].missing) for name in group.gaps)]
     trial = rng.standard_normal((_TRIAL_ROWS, len(figures)))
     spearman = wanted
     factor: Floats = np.eye(len(figures))
@@ -105,6 +105,10 @@ def latent_factor(group: Group, rng: np.random.Generator) -> Floats:
         missed = wanted - _rank_correlations(figures, ndtr(trial @ factor.T))
         spearman = np.clip(spearman + missed, -0.98, 0.98)
     return factor
+
+
+def _gap(missing: float) -> Shares:
+    return Shares(values=[0.0, 1.0], shares=[1 - missing, missing])
 
 
 def nearest_correlation(matrix: Floats) -> Floats:
@@ -197,33 +201,23 @@ def rounded(values: Floats, column: Column) -> Floats:
     return np.array([float(text % value) for value in values])
 
 
-def _with_missing(
-    frame: pd.DataFrame, columns: list[Column], group: Group, rng: np.random.Generator
-) -> pd.DataFrame:
-    empty: dict[str, npt.NDArray[np.bool_]] = {}
+def _with_gaps(frame: pd.DataFrame, columns: list[Column], group: Group, levels: Floats) -> pd.DataFrame:
+    is_empty = pd.DataFrame(False, index=frame.index, columns=frame.columns)
+    for i, name in enumerate(group.gaps):
+        is_empty[name] = levels[:, i] > 1 - group.columns[name].missing
     for column in columns:
-        shares = _missing_shares(column, group.columns[column.name], frame)
-        empty[column.name] = rng.random(len(frame)) < shares
         if column.missing_with:
-            empty[column.name] = empty[column.missing_with]
-    return frame.mask(pd.DataFrame(empty).reindex(columns=frame.columns, fill_value=False))
-
-
-def _missing_shares(column: Column, figures: Column_figures, frame: pd.DataFrame) -> Floats:
-    if not column.missing_by:
-        return np.full(len(frame), figures.missing)
-    shares = frame[column.missing_by].map(lambda v: figures.missing_by.get(str(v), figures.missing))
-    return shares.to_numpy(dtype=np.float64)
+            is_empty[column.name] = is_empty[column.missing_with]
+    return frame.mask(is_empty)
 
 
 def _draw_nested(
     column: Column, shares: dict[str, dict[str, float]], frame: pd.DataFrame, rng: np.random.Generator
-) -> list[str]:
-    levels = rng.random(len(frame))
-    keys = join_keys(frame, column.given)
-    return [_pick(shares[key], level) for key, level in zip(keys, levels, strict=True)]
-
-
-def _pick(shares: dict[str, float], level: float) -> str:
-    upper = np.cumsum(list(shares.values()))
-    return list(shares)[int(np.searchsorted(upper / upper[-1], level, side="right"))]
+) -> npt.NDArray[np.object_]:
+    keys = join_keys(frame, column.given).to_numpy()
+    drawn = np.empty(len(frame), dtype=object)
+    for key in sorted(set(keys)):
+        places = np.flatnonzero(keys == key)
+        figures = Shares(values=list(shares[key]), shares=list(shares[key].values()))
+        drawn[places] = np.array(figures.values, dtype=object)[_steps(figures, rng.random(len(places)))]
+    return drawn

@@ -5,10 +5,14 @@ from datetime import date
 from pathlib import Path
 
 from data import figures, public, simulate
+from data.cars import table as cars
 from data.columns import Table
+from data.movies import table as movies
 from data.songs import table as songs
+from data.titanic import table as titanic
+from data.trees import table as trees
 
-TABLES: dict[str, Table] = {module.TABLE.name: module.TABLE for module in (songs,)}
+TABLES: dict[str, Table] = {m.TABLE.name: m.TABLE for m in (songs, movies, trees, cars, titanic)}
 DEFAULT_SEED = 20240101
 _ROOM = Path(__file__).parent
 

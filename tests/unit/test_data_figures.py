@@ -64,13 +64,15 @@ def test_categories_are_ordered_by_the_mean_of_the_target():
     assert found.groups[0].columns["c"].values == ["zebra", "ant"]
 
 
-def test_the_share_of_missing_cells_is_measured_by_the_column_it_depends_on():
+def test_which_cells_are_empty_is_measured_with_what_it_goes_with():
     kind = np.repeat([1, 2], 200)
     x = np.where((kind == 2) & (np.arange(400) % 4 < 2), np.nan, 1.5)
-    columns = (Column("kind", "steps"), Column("x", "number", missing_by="kind"))
+    columns = (Column("kind", "steps"), Column("x", "number"))
     group = measure(table(*columns), rows_of(kind=kind, x=x), date(2024, 1, 2)).groups[0]
 
-    assert group.columns["x"].missing_by == {"1.0": 0.0, "2.0": pytest.approx(0.5)}
+    assert group.gaps == ["x"]
+    assert group.columns["x"].missing == pytest.approx(0.25)
+    assert group.correlations[0][2] > 0.5  # kind with the gaps of x
 
 
 def test_bands_of_a_numeric_target_are_equally_large():

@@ -90,7 +90,7 @@ def test_a_nested_column_only_takes_values_seen_with_the_column_it_depends_on():
 
 
 def test_an_atom_takes_exactly_its_share_of_the_levels():
-    figures = Number(levels=[0.0, 1.0], quantiles=[0.0, 10.0], atoms=[(5.0, 0.4)])
+    figures = Number(quantiles=[0.0, 10.0], atoms=[(5.0, 0.4)])
     values = invert(figures, (np.arange(1000) + 0.5) / 1000)
 
     assert (values == 5.0).sum() == 400
@@ -115,7 +115,7 @@ def test_an_impossible_correlation_matrix_becomes_a_possible_one():
 
 def test_a_constant_column_and_an_empty_one_do_no_harm():
     columns = {"a": Shares(values=[4.0], shares=[1.0]), "b": Number(missing=1.0), "c": Shares(missing=1.0)}
-    group = Group(keys={}, n_rows=50, columns=columns, correlations=np.eye(3).tolist())
+    group = Group(keys={}, n_rows=50, columns=columns, gaps=[], correlations=np.eye(3).tolist())
     factor = latent_factor(group, np.random.default_rng(0))
 
     assert np.isfinite(factor).all()

@@ -1,0 +1,1 @@
+"""The cars table: adverts of used cars in India, and their prices."""

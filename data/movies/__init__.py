@@ -1,0 +1,1 @@
+"""The movies table: films, and what they earned worldwide."""

@@ -1,0 +1,1 @@
+"""The titanic table: passengers, and who survived."""
