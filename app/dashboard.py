@@ -61,7 +61,7 @@ def _stored(model: str) -> dict[str, Any]:
     }
 
 
-def _history(model: str) -> list[Mapping[str, Any]]:
+def _history(model: str) -> list[dict[str, Any]]:
     try:
         return services().history.all(model)[::-1][:10]
     except UnavailableError:

@@ -1,7 +1,7 @@
 """The processes of one machine: MongoDB, training, web and clock, started in order and stopped in reverse.
 
 The children live in process groups of their own, so that Ctrl-C in a terminal reaches this process only,
-which then stops them one after another: web first (it answers what it has taken and empties its spool),
+which then stops them one after another: the clock, web (it answers what it has taken and empties its spool),
 MongoDB last.
 """
 
@@ -21,8 +21,11 @@ from types import FrameType
 
 import click
 
+from model.spec import BUNDLED, load_all
 from utils import embedded_mongo
+from utils.mongo import connection
 from utils.mongo.connection import redacted
+from utils.mongo.history import HistoryStore
 from utils.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -94,8 +97,9 @@ class Machine:
         with ExitStack() as stack:
             self._start_mongo(stack)
             web, clock = self._child(stack, "web", WEB), self._child(stack, "clock", CLOCK)
-            training = self._child(stack, "training", TRAIN)
-            self._watch([web, clock], training)
+            self._watch(
+                [web, clock], self._child(stack, "training", TRAIN) if self._lacks_champions() else None
+            )
         return 0
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
@@ -113,15 +117,23 @@ class Machine:
         stack.callback(child.stop)
         return child
 
-    def _watch(self, children: Sequence[Child], training: Child) -> None:
-        is_announced = is_trained = False
+    def _lacks_champions(self) -> bool:
+        """Tell whether a model has no champion; asked here, as training takes seconds to find that out."""
+        db = connection.connect(os.environ["MONGO_URI"], self._settings.mongo_db)
+        try:
+            return bool(load_all([BUNDLED, *self._settings.models_dir]).keys() - HistoryStore(db).champions())
+        finally:
+            connection.close(db)
+
+    def _watch(self, children: Sequence[Child], training: Child | None) -> None:
+        is_announced = False
         while not self._is_stopping.wait(POLL_S):
             for child in children:
                 child.revive()
-            if not is_trained and training.ended() is not None:
-                is_trained = True
+            if training is not None and training.ended() is not None:
                 if training.ended():
                     log.error("training ended with %s; see above", training.ended())
+                training = None
             is_announced = is_announced or self._announce()
 
     def _announce(self) -> bool:
@@ -139,12 +151,17 @@ class Machine:
 
     def _example(self) -> dict[str, object] | None:
         """Return an example row of the default model once the service is ready for it, else None."""
-        keys = (*self._settings.admin_api_keys, *self._settings.api_keys, "")
-        address = f"{self.url}/models/{self._settings.default_model}/schema"
-        request = urllib.request.Request(address, headers={"X-API-Key": keys[0]})  # noqa: S310  our own
         try:
-            with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
-                found: dict[str, object] = json.load(answer)["examples"][0]
-                return found
+            self._get("/readyz")
+            schema = json.loads(self._get(f"/models/{self._settings.default_model}/schema"))
         except (OSError, ValueError):
             return None
+        example: dict[str, object] = schema["examples"][0]
+        return example
+
+    def _get(self, path: str) -> bytes:
+        keys = (*self._settings.admin_api_keys, *self._settings.api_keys, "")
+        request = urllib.request.Request(self.url + path, headers={"X-API-Key": keys[0]})  # noqa: S310  our own
+        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
+            found: bytes = answer.read()
+            return found

@@ -44,8 +44,8 @@ def from_vigia(error: VigiaError) -> Response:
     members: dict[str, Any] = {"code": error.code}
     if isinstance(error, InvalidRowsError):
         members["errors"] = [_fault(f.pointer, f.code, f.detail) for f in error.faults]
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("%s: %s", error.title, error.detail)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, UnavailableError):
+        log.error("%s: %s", error.title, error.detail)
     answer = problem(error.status, error.title, error.detail, **members)
     if isinstance(error, UnavailableError):
         answer.headers["Retry-After"] = str(error.retry_after_s)

@@ -128,7 +128,9 @@ class Services:
     @cached_property
     def spool(self) -> Spool:
         """The local queue of this process."""
-        return Spool.open(self._spool_folder, max_bytes=self.settings.spool_max_bytes, fsync=self.settings.spool_fsync)
+        return Spool.open(
+            self._spool_folder, max_bytes=self.settings.spool_max_bytes, fsync=self.settings.spool_fsync
+        )
 
     @cached_property
     def shipper(self) -> Shipper:

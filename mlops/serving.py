@@ -14,25 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from model.answer import Answer, Judge
-from model.predictor import Predictor
 from model.schema import Batch, Schema
 from model.spec import Spec
+from model.versions import LoadedVersion
 from utils.errors import NotFoundError, UnavailableError, VigiaError
 from utils.time import prediction_ids
 
 log = logging.getLogger(__name__)
 
 MAX_OTHER_VERSIONS = 4
-
-
-class LoadedVersion(Protocol):
-    """What the registry gives for one version: proven bytes, ready to score."""
-
-    model: str
-    version: str
-    spec: Spec
-    threshold: float
-    predictor: Predictor
 
 
 class AnswerLog(Protocol):

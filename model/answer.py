@@ -64,7 +64,8 @@ class Judge:
         positive = self.spec.positive_index
         if positive is None:
             return probabilities.argmax(axis=1)
-        return np.where(probabilities[:, positive] >= self.threshold, positive, 1 - positive)
+        is_positive = probabilities[:, positive] >= self.threshold
+        return np.where(is_positive, positive, 1 - positive).astype(np.intp)
 
     def _classes(self, scores: Scores, ids: list[str], warnings: list[list[RowWarning]]) -> list[Answer]:
         labels, names = self.spec.labels, self.spec.class_names

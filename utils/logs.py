@@ -48,3 +48,5 @@ def configure(level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # The scheduler tells each look at the clock.
+    logging.getLogger("apscheduler").setLevel(max(logging.WARNING, logging.getLogger().level))

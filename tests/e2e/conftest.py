@@ -41,6 +41,13 @@ def database(trained: dict[str, str]) -> Iterator[connection.Database]:
     connection.close(db)
 
 
+@pytest.fixture(scope="module")
+def service(trained: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all tests of a module."""
+    with Service(tmp_path_factory.mktemp("service"), **trained) as found:
+        yield found.wait_until_ready()
+
+
 @pytest.fixture
 def serve(trained: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start services on the trained database; they are stopped after the test."""
