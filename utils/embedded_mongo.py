@@ -11,15 +11,17 @@ It listens on loopback only and has no password: every user of this machine can 
 with people they don't trust sets MONGO_URI to a MongoDB with users.
 """
 
+import contextlib
 import fcntl
 import json
+import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -49,7 +51,7 @@ class EmbeddedMongo:
 
     def is_running(self) -> bool:
         """Return whether mongod runs, or is being started again after a crash."""
-        return _is_running(self._folder)
+        return _is_kept(self._folder)
 
     def stop(self) -> None:
         """Leave; the last one to leave waits until mongod has written all and ended. May be called twice."""
@@ -104,22 +106,31 @@ def start(state_dir: Path, program: Path | None = None) -> EmbeddedMongo:
 
 def _ensure_running(folder: Path, program: Path | None) -> str:
     """Return the URI of this folder's mongod, ready for writes; the caller holds ``start.lock``."""
-    port = _remembered_port(folder) if _is_running(folder) else _launch(folder, mongod.find(program))
+    port = _join(folder) or _launch(folder, program)
     uri = f"mongodb://{ADDRESS}:{port}/?directConnection=true"
-    replica_set.ensure_primary(uri, f"{ADDRESS}:{port}", folder / "data")
+    if not replica_set.ensure_primary(uri, f"{ADDRESS}:{port}", folder / "data", lambda: _is_kept(folder)):
+        return _ensure_running(folder, program)  # we had joined one that was just ending
     _write(folder.parent / "mongo-uri", uri)
     return uri
 
 
-def _launch(folder: Path, program: Path) -> int:
+def _join(folder: Path) -> int | None:
+    """Return the port of the mongod that runs already, None if none does, or no more."""
+    port = _remembered_port(folder)
+    return port if _is_kept(folder) and _listens(folder, port) else None
+
+
+def _launch(folder: Path, program: Path | None) -> int:
     """Start keeper and mongod; return the port on which it listens, the same as last time if it is free."""
+    found = mongod.find(program)
+    _end_orphan(folder)
     for _ in range(ATTEMPTS):
         port = _choose_port(folder)
         _write(folder / "port", str(port))
         for leftover in (folder / "exit.json", folder.parent / "mongo-uri"):
             leftover.unlink(missing_ok=True)
         log_start = _log_size(folder)
-        _start_keeper(folder, [str(program), *mongod.arguments(folder / "data", port)])
+        _start_keeper(folder, [str(found), *mongod.arguments(folder / "data", port)])
         if _listens(folder, port):
             return port
         ended = json.loads((folder / "exit.json").read_text())
@@ -128,8 +139,16 @@ def _launch(folder: Path, program: Path) -> int:
     raise EmbeddedMongoError(mongod.explain(ended["code"], ended["errno"], _log_from(folder, log_start)))
 
 
+def _end_orphan(folder: Path) -> None:
+    """End a mongod whose keeper was killed; on Linux it is about to end by itself."""
+    if _is_held(folder / "mongod.lock"):
+        with contextlib.suppress(ValueError, ProcessLookupError):
+            os.kill(int((folder / "data" / "mongod.lock").read_text()), signal.SIGTERM)
+        _wait_for_end(folder)
+
+
 def _start_keeper(folder: Path, command: list[str]) -> None:
-    """Return when the keeper holds ``running.lock`` and is on its own, deaf to this terminal's Ctrl-C."""
+    """Return when the keeper holds its locks and is on its own, deaf to this terminal's Ctrl-C."""
     script = [sys.executable, "-I", "-S", mongod_keeper.__file__, str(folder), *command]
     with (folder / "mongod.log").open("ab") as log:
         subprocess.run(  # noqa: S603 (our own script and a mongod that was found)
@@ -146,7 +165,7 @@ def _start_keeper(folder: Path, command: list[str]) -> None:
 def _listens(folder: Path, port: int) -> bool:
     """Wait until mongod accepts connections (True) or has ended (False)."""
     deadline = time.monotonic() + LISTEN_TIMEOUT_S
-    while _is_running(folder):
+    while _is_kept(folder):
         try:
             socket.create_connection((ADDRESS, port), timeout=1).close()
         except OSError:
@@ -159,9 +178,11 @@ def _listens(folder: Path, port: int) -> bool:
 
 
 def _wait_for_end(folder: Path) -> None:
-    """Wait for the keeper; where it was killed and mongod was not, as can be outside Linux, not for ever."""
+    """Wait until keeper and mongod are gone; not for ever, should one hang."""
     deadline = time.monotonic() + mongod_keeper.STOP_TIMEOUT_S + 1
-    while _is_running(folder) and time.monotonic() < deadline:
+    while _is_kept(folder) or _is_held(folder / "mongod.lock"):
+        if time.monotonic() > deadline:
+            raise EmbeddedMongoError("the one that runs already does not end")
         time.sleep(POLL_S)
 
 
@@ -191,9 +212,14 @@ def _remembered_port(folder: Path) -> int:
         return 0
 
 
-def _is_running(folder: Path) -> bool:
-    with (folder / "running.lock").open("a") as lock:
-        return not _try_lock(lock, fcntl.LOCK_EX)
+def _is_kept(folder: Path) -> bool:
+    """Return whether there is a keeper: then mongod runs or is about to."""
+    return _is_held(folder / "keeper.lock")
+
+
+def _is_held(path: Path) -> bool:
+    with path.open("a") as lock:
+        return not _try_lock(lock, fcntl.LOCK_SH)  # shared, so that two who look don't see each other
 
 
 def _is_last_user(users: IO[str]) -> bool:
@@ -209,7 +235,7 @@ def _try_lock(file: IO[str], kind: int) -> bool:
     return True
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

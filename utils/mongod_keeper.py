@@ -7,7 +7,8 @@
 * starts it again when it crashes, but not when somebody stops it with a signal that asks for a clean stop,
 * keeps its log file within bounds.
 
-While mongod or its keeper live, ``FOLDER/running.lock`` is held. ``FOLDER/exit.json`` says how mongod ended.
+While it lives ``FOLDER/keeper.lock`` is held, and while mongod lives ``FOLDER/mongod.lock`` is.
+``FOLDER/exit.json`` says how mongod ended.
 It knows nothing of replica sets or clients: ``utils.embedded_mongo`` does the rest.
 """
 
@@ -37,10 +38,10 @@ LIBC = ctypes.CDLL(None)
 class Keeper:
     """Runs mongod until nobody uses it."""
 
-    def __init__(self, folder: Path, command: list[str], running: IO[str]) -> None:
+    def __init__(self, folder: Path, command: list[str], mongod_lock: IO[str]) -> None:
         self.folder = folder
         self.command = command
-        self.running = running
+        self.mongod_lock = mongod_lock
         self.uri_file = folder.parent / "mongo-uri"
         self.stopping = threading.Event()
         self.mongod: subprocess.Popen[bytes] | None = None
@@ -69,7 +70,7 @@ class Keeper:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    pass_fds=(self.running.fileno(),),
+                    pass_fds=(self.mongod_lock.fileno(),),
                     preexec_fn=begin_as_child,
                 )
         except OSError as error:
@@ -118,14 +119,15 @@ def begin_as_child() -> None:
 
 
 def main(folder: Path, command: list[str]) -> None:
-    """Take the lock, leave the caller, keep mongod."""
-    with (folder / "running.lock").open("a") as running:
-        fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    """Take the locks, leave the caller, keep mongod."""
+    with (folder / "keeper.lock").open("a") as own_lock, (folder / "mongod.lock").open("a") as mongod_lock:
+        for lock in (own_lock, mongod_lock):
+            fcntl.flock(lock, fcntl.LOCK_EX)  # free but for the blink of an eye in which somebody looks
         if os.fork():
-            os._exit(0)  # the caller now knows that the lock is held
+            os._exit(0)  # the caller now knows that the locks are held
         for ignored in (signal.SIGINT, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
-        keeper = Keeper(folder, command, running)
+        keeper = Keeper(folder, command, mongod_lock)
         try:
             keeper.run()
         finally:

@@ -70,7 +70,8 @@ def eventually(is_true, timeout_s=20):
 
 
 def is_running(state_dir):
-    return embedded_mongo._is_running(state_dir / "mongo") if (state_dir / "mongo").exists() else False
+    locks = [state_dir / "mongo" / name for name in ("keeper.lock", "mongod.lock")]
+    return any(lock.exists() and embedded_mongo._is_held(lock) for lock in locks)
 
 
 def mongod_pid(state_dir):
@@ -256,15 +257,21 @@ def test_a_mongod_that_somebody_stopped_stays_stopped_until_the_next_start(tmp_p
             assert again.uri == mongo.uri
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
-def test_mongod_ends_with_a_killed_keeper_and_the_next_start_works(tmp_path):
+def test_when_the_keeper_is_killed_the_next_start_works(tmp_path):
     with embedded_mongo.start(tmp_path) as mongo:
         write(mongo.uri, "kept")
         os.kill(keeper_pid(tmp_path), signal.SIGKILL)
-        eventually(lambda: not mongo.is_running())
 
         with embedded_mongo.start(tmp_path) as again:
             assert notes(again.uri) == ["kept"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_mongod_ends_with_a_killed_keeper(tmp_path):
+    with embedded_mongo.start(tmp_path):
+        os.kill(keeper_pid(tmp_path), signal.SIGKILL)
+
+        eventually(lambda: not is_running(tmp_path))
 
 
 def test_after_a_power_cut_what_was_acknowledged_is_there(tmp_path, user):
@@ -360,3 +367,20 @@ def test_how_it_ended_is_written_down(tmp_path):
         pass
 
     assert json.loads((tmp_path / "mongo" / "exit.json").read_text()) == {"code": 0, "errno": None}
+
+
+def test_looking_whether_it_runs_disturbs_nobody_who_starts_it(tmp_path):
+    is_over = threading.Event()
+    with embedded_mongo.start(tmp_path) as mongo:
+        pass
+
+    def look():
+        while not is_over.is_set():
+            mongo.is_running()
+
+    with ThreadPoolExecutor(2) as threads:
+        looking = [threads.submit(look) for _ in range(2)]
+        with embedded_mongo.start(tmp_path) as again:
+            assert is_up(again.uri)
+        is_over.set()
+        assert [looked.result() for looked in looking] == [None, None]

@@ -4,6 +4,7 @@ Used for the private MongoDB only; a server of the user's is taken as it is.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pymongo
@@ -16,8 +17,10 @@ NOT_YET_INITIALIZED = 94
 POLL_S = 0.01
 
 
-def ensure_primary(uri: str, host: str, data: Path, timeout_s: float = 90.0) -> None:
-    """Return when the server at ``uri`` takes writes, as the only member of its replica set.
+def ensure_primary(
+    uri: str, host: str, data: Path, is_alive: Callable[[], bool], timeout_s: float = 90.0
+) -> bool:
+    """Wait until the server at ``uri`` takes writes, as the only member of its replica set.
 
     Parameters
     ----------
@@ -27,6 +30,13 @@ def ensure_primary(uri: str, host: str, data: Path, timeout_s: float = 90.0) -> 
         ``address:port``, as its replica set should know it.
     data : Path
         Its data folder; a server with another one is somebody else's, and is left alone.
+    is_alive : callable
+        Says whether its process is there.
+
+    Returns
+    -------
+    bool
+        Whether it does; False when its process ended meanwhile.
 
     Raises
     ------
@@ -40,8 +50,10 @@ def ensure_primary(uri: str, host: str, data: Path, timeout_s: float = 90.0) -> 
             try:
                 _refuse_stranger(client, data)
                 if _step(client, host):
-                    return
+                    return True
             except (ConnectionFailure, OperationFailure) as error:
+                if not is_alive():
+                    return False
                 last = error  # it is still starting
             time.sleep(POLL_S)
     raise UnavailableError(f"The private MongoDB did not become writable in {timeout_s:g} s: {last}")
