@@ -144,10 +144,17 @@ def _column(table: pd.DataFrame, name: str, feature: Feature) -> "pd.Series[Any]
     if name not in table:
         return pd.Series(np.nan, table.index, dtype=object if is_text else np.float64)
     values = table[name].astype(object).to_numpy()
-    is_missing = pd.isna(values) | (values == "")
+    is_missing = missing_cells(values)
     read = np.full(len(values), np.nan, dtype=object if is_text else np.float64)
     read[~is_missing] = _read(name, feature, table.index[~is_missing], values[~is_missing])
     return pd.Series(read, table.index, dtype=object if is_text else np.float64)
+
+
+def missing_cells(values: Values) -> NDArray[np.bool_]:
+    """Tell which values stand for "not there": None, NaN, pandas' NA and NaT, and the empty text."""
+    is_missing = np.asarray(pd.isna(values), dtype=np.bool_)
+    is_missing[~is_missing] = values[~is_missing] == ""
+    return is_missing
 
 
 def _read(name: str, feature: Feature, index: "pd.Index[Any]", values: Values) -> NDArray[Any]:
@@ -253,7 +260,7 @@ def labelled_rows(spec: Spec, table: pd.DataFrame | Sequence[Mapping[str, object
     """
     table = as_table(table)
     values = target_values(spec, table)
-    is_labelled = ~(pd.isna(values) | (values == ""))
+    is_labelled = ~missing_cells(values)
     if not is_labelled.any():
         raise TableError(f"No row has a value in the target column {spec.target.name!r}.")
     y = _labels(spec, table.index[is_labelled], values[is_labelled])

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from model.columns import EPOCH
-from model.frame import Rows, TableError, Values, target_values
+from model.frame import Rows, TableError, Values, missing_cells, target_values
 from model.spec import Feature, Label, Spec
 
 METRICS = {
@@ -51,7 +51,7 @@ def with_classes(spec: Spec, table: pd.DataFrame) -> Spec:
 
 def _distinct_labels(values: Values) -> tuple[Label, ...]:
     """Distinct values as integers where all are whole, as truth values where all are, else as texts."""
-    present = {str(value).strip() for value in values[~pd.isna(values)]} - {""}
+    present = {str(value).strip() for value in values[~missing_cells(values)]}
     if {text.lower() for text in present} == {"false", "true"}:
         return (False, True)
     try:

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from model import compiling, frame, resolving, splitting
 from model.answer import Judge
@@ -112,7 +113,8 @@ def train(spec: Spec, table: pd.DataFrame | list[dict[str, object]], on_step: St
     SpecError
         If the spec's pipeline cannot be made.
     """
-    return _Run(spec, table, on_step or _silent).trained()
+    with threadpool_limits(limits=1):  # the same bits on every machine, and a core left for the service
+        return _Run(spec, table, on_step or _silent).trained()
 
 
 def _silent(what: str, n_done: int, n_steps: int) -> None:
