@@ -211,6 +211,8 @@ class Courier(Generic[T]):
 
     def _note(self, error: Exception) -> None:
         text = redacted(str(error) or type(error).__name__, self._secrets)
+        if self._is_late():
+            text = "cut off at closing"
         with self._changed:
             self._n_failures_in_row += 1
             self._status["timeouts"] += isinstance(error, TimeoutError)

@@ -1,6 +1,7 @@
 """The real Neptune client: what it leaves on disk, what its own sync makes of it, and servers that hang."""
 
 import base64
+import contextlib
 import json
 import shutil
 import signal
@@ -13,12 +14,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import neptune
 import psutil
 import pytest
 from neptune.cli.collect import collect_async_containers, collect_offline_containers
+from neptune.internal.operation_processors import offline_operation_processor
 
 from mlops.tracking import Limits, Trackers, neptune_disk
-from mlops.tracking.neptune_runs import MAX_CUSTOM_ID, custom_run_id
+from mlops.tracking.neptune_runs import MAX_CUSTOM_ID, NeptuneTracker, custom_run_id
+from mlops.tracking.port import Notify
 from utils.settings import Settings
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -45,8 +49,28 @@ def build(tmp_path: Path) -> Iterator[Callable[..., Trackers]]:
         trackers.close(0)
 
 
+@pytest.fixture
+def open_here(tmp_path: Path, monkeypatch) -> Iterator[Callable[..., NeptuneTracker]]:
+    """Make trackers in this process, which is quicker; the client is put back as it was."""
+    original = vars(offline_operation_processor)["get_container_full_path"]
+    monkeypatch.setitem(vars(offline_operation_processor), "get_container_full_path", original)
+    made: list[NeptuneTracker] = []
+
+    def restart(token: str | None = None, notify: Notify = lambda _: None) -> NeptuneTracker:
+        made.append(NeptuneTracker(tmp_path / "neptune", token, "team/vigia", notify))
+        return made[-1]
+
+    yield restart
+    for tracker in made:
+        tracker.close()
+
+
 def offline_folders(state_dir: Path) -> list[Path]:
     return sorted((state_dir / "neptune" / ".neptune" / "offline").iterdir())
+
+
+def token_for(address: str) -> str:
+    return base64.b64encode(json.dumps({"api_address": address}).encode()).decode()
 
 
 def operations(folder: Path) -> list[dict[str, Any]]:
@@ -75,22 +99,6 @@ def test_an_offline_run_holds_the_drift_series(build, tmp_path: Path):
     assert {name: points[0] for name, points in found.items()} == {k: (STEP, v) for k, v in CHECK.items()}
 
 
-def test_params_metrics_and_pictures_are_part_of_the_run(build, tmp_path: Path):
-    picture = tmp_path / "roc.png"
-    picture.write_bytes(b"picture")
-    with build() as trackers:
-        trackers.log_params("songs", "3", {"n_trees": 100, "tuned": True})
-        trackers.log_metrics("songs", "3", {"roc_auc": 0.93})
-        trackers.log_files("songs", "3", {"roc": picture})
-        assert trackers.flush(30)
-
-    [folder] = offline_folders(tmp_path)
-    values = {"/".join(o["path"]): o["value"] for o in operations(folder) if "value" in o}
-    assert values["versions/3/params/n_trees"] == 100
-    assert values["versions/3/metrics/roc_auc"] == 0.93
-    assert [file.read_bytes() for file in (folder / "upload_path").iterdir()] == [b"picture"]
-
-
 def test_a_run_survives_restarts_and_a_killed_child(build, tmp_path: Path):
     with build() as trackers:
         trackers.log_series("songs", "3", AT, {"a": 1.0})
@@ -106,53 +114,10 @@ def test_a_run_survives_restarts_and_a_killed_child(build, tmp_path: Path):
     assert series(operations(folder)) == {"a": [(STEP, 1.0), (STEP + 3600, 2.0)]}
 
 
-def test_the_clients_own_sync_makes_one_run_of_all_restarts_and_processes(build, tmp_path: Path):
-    first, second = build(), build()  # two processes at once, such as web and clock
-    for hour, trackers in enumerate([first, second]):
-        trackers.log_series("songs", "3", AT + timedelta(hours=hour), {"a": float(hour)})
-        assert trackers.flush(30)
-    for trackers in (first, second):
-        trackers.close(20)
-    server = RecordingServer()
-    data = tmp_path / "neptune" / ".neptune"
-    for container in collect_offline_containers(path=data):
-        container.sync(base_path=data, backend=server, project=SimpleNamespace(id="project"))
-
-    assert server.n_runs == 1
-    assert sorted(series(server.received["run-1"])["a"]) == [(STEP, 0.0), (STEP + 3600, 1.0)]
-    assert offline_folders(tmp_path) == []
-
-
-def test_what_was_written_offline_is_synced_into_the_servers_run(build, tmp_path: Path):
-    with build() as trackers:
-        trackers.log_series("songs", "3", AT, {"a": 1.0})
-        trackers.flush(30)
-    neptune_disk.adopt(tmp_path / "neptune", "songs", "run-7")
-    server = RecordingServer()
-    data = tmp_path / "neptune" / ".neptune"
-    for container in collect_async_containers(path=data, backend=server):
-        container.sync(base_path=data, backend=server)
-
-    assert server.n_runs == 0
-    assert series(server.received["run-7"]) == {"a": [(STEP, 1.0)]}
-
-
-def test_logging_goes_on_after_a_sync_took_the_folder_away(build, tmp_path: Path):
-    with build() as trackers:
-        trackers.log_series("songs", "3", AT, {"a": 1.0})
-        trackers.flush(30)
-        [folder] = offline_folders(tmp_path)
-        shutil.rmtree(folder.rename(tmp_path / "taken by a sync"))
-        trackers.log_series("songs", "3", AT + timedelta(hours=1), {"a": 2.0})
-        assert trackers.flush(30)
-
-        assert series(operations(folder)) == {"a": [(STEP + 3600, 2.0)]}
-
-
 def test_a_server_that_accepts_and_never_answers_delays_nothing_and_loses_nothing(
     build, tmp_path: Path, silent_server: str, caplog
 ):
-    token = base64.b64encode(json.dumps({"api_address": silent_server, "key": "s3cret"}).encode()).decode()
+    token = token_for(silent_server)
     trackers = build(neptune_api_token=token, neptune_project="team/vigia")
     started = time.perf_counter()
     trackers.log_series("songs", "3", AT, CHECK)
@@ -167,8 +132,8 @@ def test_a_server_that_accepts_and_never_answers_delays_nothing_and_loses_nothin
 
 
 def test_a_server_that_hangs_in_the_middle_is_cut_off(build, tmp_path: Path, half_dead_server: str):
-    token = base64.b64encode(json.dumps({"api_address": half_dead_server}).encode()).decode()
     limits = Limits(call_s=3, n_attempts=1)
+    token = token_for(half_dead_server)
     trackers = build(limits, neptune_api_token=token, neptune_project="team/vigia")
     trackers.log_series("songs", "3", AT, CHECK)
 
@@ -177,14 +142,117 @@ def test_a_server_that_hangs_in_the_middle_is_cut_off(build, tmp_path: Path, hal
     assert (status["sent"], status["failed"], status["timeouts"]) == (0, 1, 1)
 
 
-def test_a_token_that_cannot_be_read_is_said_and_not_shown(build, tmp_path: Path, caplog):
-    with build(neptune_api_token="s3cret-rubbish", neptune_project="team/vigia") as trackers:
-        trackers.log_series("songs", "3", AT, {"a": 1.0})
-        assert trackers.flush(30)
+def test_params_metrics_and_pictures_are_part_of_the_run(open_here, tmp_path: Path):
+    picture = tmp_path / "roc.png"
+    picture.write_bytes(b"picture")
+    tracker = open_here()
+    tracker.log_params("songs", "3", {"n_trees": 100, "tuned": True})
+    tracker.log_metrics("songs", "3", {"roc_auc": 0.93})
+    tracker.log_files("songs", "3", {"roc": picture})
+
+    [folder] = offline_folders(tmp_path)
+    values = {"/".join(o["path"]): o["value"] for o in operations(folder) if "value" in o}
+    assert values["versions/3/params/n_trees"] == 100
+    assert values["versions/3/metrics/roc_auc"] == 0.93
+    assert [file.read_bytes() for file in (folder / "upload_path").iterdir()] == [b"picture"]
+
+
+def test_the_clients_own_sync_makes_one_run_of_all_restarts_and_processes(open_here, tmp_path: Path):
+    both = [open_here(), open_here()]  # at once, such as web and clock
+    for hour, tracker in enumerate([*both, open_here()]):
+        tracker.log_series("songs", "3", AT + timedelta(hours=hour), {"a": float(hour)})
+        tracker.close()
+    server, data = RecordingServer(), tmp_path / "neptune" / ".neptune"
+    for container in collect_offline_containers(path=data):
+        container.sync(base_path=data, backend=server, project=SimpleNamespace(id="project"))
+
+    assert server.n_runs == 1
+    assert sorted(series(server.received["run-1"])["a"]) == [(STEP + 3600 * n, float(n)) for n in range(3)]
+    assert offline_folders(tmp_path) == []
+
+
+def test_what_was_written_offline_is_synced_into_the_servers_run(open_here, tmp_path: Path):
+    tracker = open_here()
+    tracker.log_series("songs", "3", AT, {"a": 1.0})
+    tracker.close()
+    neptune_disk.adopt(tmp_path / "neptune", "songs", "run-7")
+    server, data = RecordingServer(), tmp_path / "neptune" / ".neptune"
+    for container in collect_async_containers(path=data, backend=server):
+        container.sync(base_path=data, backend=server)
+
+    assert server.n_runs == 0
+    assert series(server.received["run-7"]) == {"a": [(STEP, 1.0)]}
+
+
+def test_logging_goes_on_after_a_sync_took_the_folder_away(open_here, tmp_path: Path):
+    tracker = open_here()
+    tracker.log_series("songs", "3", AT, {"a": 1.0})
+    [folder] = offline_folders(tmp_path)
+    shutil.rmtree(folder.rename(tmp_path / "taken by a sync"))
+    tracker.log_series("songs", "3", AT + timedelta(hours=1), {"a": 2.0})
+
+    assert series(operations(folder)) == {"a": [(STEP + 3600, 2.0)]}
+
+
+def test_a_token_that_cannot_be_read_is_said_and_not_shown(open_here, tmp_path: Path):
+    notices: list[str] = []
+    open_here("s3cret-rubbish", notices.append).log_series("songs", "3", AT, {"a": 1.0})
 
     assert len(offline_folders(tmp_path)) == 1
-    assert "NEPTUNE_API_TOKEN cannot be read" in caplog.text
-    assert "s3cret" not in caplog.text
+    assert notices[0].startswith("NEPTUNE_API_TOKEN cannot be read")
+    assert "s3cret" not in notices[0]
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[dict[str, Any]]:
+    """What the client is asked for; its debug mode stands in for a server that takes everything."""
+    real, asked = neptune.init_run, list[dict[str, Any]]()
+
+    def debug(**options: Any) -> neptune.Run:
+        asked.append(options)
+        return real(**{**options, "mode": "debug"})
+
+    monkeypatch.setattr(neptune, "init_run", debug)
+    return asked
+
+
+def test_online_a_model_gets_one_run_by_its_custom_id(open_here, page_server: str, asked):
+    tracker = open_here(token_for(page_server))
+    for version in ("3", "4"):
+        tracker.log_series("songs", version, AT, CHECK)
+
+    [options] = asked
+    assert (options["mode"], options["custom_run_id"]) == ("async", "vigia-songs")
+    assert options["project"] == "team/vigia"
+
+
+def test_once_online_what_was_written_offline_is_handed_over(
+    open_here, page_server: str, asked, tmp_path: Path
+):
+    neptune_disk.claim(tmp_path / "neptune", "songs").release()
+    notices: list[str] = []
+    open_here(token_for(page_server), notices.append).log_series("songs", "3", AT, CHECK)
+
+    assert len(list((tmp_path / "neptune" / ".neptune" / "async").iterdir())) == 1
+    assert "neptune sync --path" in notices[0]
+
+
+def test_a_server_that_refuses_means_offline_and_the_token_is_not_shown(
+    open_here, page_server: str, tmp_path: Path, monkeypatch
+):
+    real, notices = neptune.init_run, list[str]()
+
+    def refuse(**options: Any) -> neptune.Run:
+        if options["mode"] == "async":
+            raise neptune.exceptions.NeptuneException(f"no such project for {options['api_token']}")
+        return real(**options)
+
+    monkeypatch.setattr(neptune, "init_run", refuse)
+    open_here(token_for(page_server), notices.append).log_series("songs", "3", AT, {"a": 1.0})
+
+    [folder] = offline_folders(tmp_path)
+    assert notices[0].startswith("Neptune refused (no such project for ***); writing offline runs")
+    assert series(operations(folder)) == {"a": [(STEP, 1.0)]}
 
 
 @pytest.mark.parametrize("model", ["songs", "a-model-with-a-name-far-too-long-for-neptune"])
@@ -230,6 +298,20 @@ def half_dead_server() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=answer_once, args=(server,), daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def page_server() -> Iterator[str]:
+    """A server that answers every connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_all, args=(server,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def answer_all(server: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the fixture closes it
+        while True:
+            answer_once(server)
 
 
 def answer_once(server: socket.socket) -> None:

@@ -72,6 +72,7 @@ def test_a_hanging_tracker_delays_nobody_and_closing_is_bounded(make: Make):
     assert sorted(calls)[-10] < 0.001  # the odd one may lose the processor
     assert closing < 2.0
     assert (status["sent"], status["dropped"], status["state"]) == (0, 201, "closed")
+    assert status["last_error"] == "cut off at closing"
     assert children() == []
 
 
