@@ -159,9 +159,17 @@ class Services:
             if self._is_started:
                 return
             self.shipper.start()
+            self._load_champions()
             for repeated in self._repeated:
                 repeated.start()
             self._is_started = True
+
+    def _load_champions(self) -> None:
+        """Be ready before the first request where that is possible; otherwise the follower goes on trying."""
+        try:
+            self.serving.refresh()
+        except UnavailableError as error:
+            log.warning("champions cannot be loaded yet: %s", error.detail)
 
     def drain(self) -> None:
         """Be unready from now on; requests under way are still answered."""

@@ -23,6 +23,7 @@ from utils.time import prediction_ids
 log = logging.getLogger(__name__)
 
 MAX_OTHER_VERSIONS = 4
+LOOK_PAUSE_S = 5.0
 
 
 class AnswerLog(Protocol):
@@ -77,13 +78,15 @@ class Serving:
         self._others: OrderedDict[tuple[str, str], Served] = OrderedDict()
         self._failures: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._look_again_at = 0.0
 
     def champion(self, model: str) -> Served:
         """Return the version that answers for a model.
 
         Raises NotFoundError for an unknown model, UnavailableError while it has no champion.
         """
-        served = self._champions.get(model)
+        served = self._champions.get(model) or self._just_promoted(model)
         if served is not None:
             return served
         if model not in self._models:
@@ -92,6 +95,18 @@ class Serving:
         raise UnavailableError(
             f"{model!r} has no champion yet. Train one: python -m model train {model} --promote"
         )
+
+    def _just_promoted(self, model: str) -> Served | None:
+        """Look for a first champion that the follower has not seen yet; never while others look."""
+        is_due = time.monotonic() >= self._look_again_at
+        if model in self._models and is_due and self._looking.acquire(blocking=False):
+            try:
+                self.refresh()
+            except UnavailableError:
+                self._look_again_at = time.monotonic() + LOOK_PAUSE_S
+            finally:
+                self._looking.release()
+        return self._champions.get(model)
 
     def version(self, model: str, version: str) -> Served:
         """Return one version of a model, from memory or from the registry.

@@ -173,8 +173,9 @@ def test_health_answers_get_and_head(service, method, path):
     assert service.http.request(method, service.url + path).status == 200
 
 
-def test_refused_rows_are_counted_without_their_values(service, database):
+def test_refused_rows_are_counted_without_their_values(serve, database):
     database["rejections"].delete_many({})
+    service = serve()
     service.post("/predict", SONG | {"tempo": "s3cret"})
 
     wait_until(lambda: database["rejections"].count_documents({}) > 0)
