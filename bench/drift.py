@@ -13,16 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from model.monitoring.budget import Budget, distribution_budget, rate_budget
+from model.monitoring.budget import Budget, StreamKind, share_of
 from model.monitoring.cells import NumberCells
 from model.monitoring.evidence import Shape, Stream
+from model.monitoring.feature import FeatureReference
 from model.monitoring.ladder import Rung, ladder
 from model.monitoring.margin import tests_of
 from model.monitoring.policy import Policy
-from model.monitoring.reference import FeatureReference
+from model.monitoring.rates import rate_strengths
 
 N_CELLS = 128
 N_FEATURES = 15
+N_RATES = 3 * N_FEATURES
 WEEK = 168
 NEVER = 10**9
 NO_CELLS = NumberCells(np.zeros(0))
@@ -68,10 +70,21 @@ def model() -> list[Source]:
     return features + [rate(0.02) for _ in range(N_FEATURES)]
 
 
-def stream_of(source: Source, m: int, delta: float, rng: np.random.Generator) -> Stream:
+def stream_of(source: Source, m: int, policy: Policy, rng: np.random.Generator) -> Stream:
     """Draw a reference of m rows."""
-    reference, nothing = rng.multinomial(m, source.before), np.zeros((0, 0), dtype=np.int64)
-    return Stream(SIMULATED, "missing", source.shape, reference, nothing, (), delta)
+    is_rate = source.shape == "rate"
+    return Stream(
+        label="simulated",
+        role="feature",
+        check="missing" if is_rate else "distribution",
+        shape=source.shape,
+        reference=rng.multinomial(m, source.before),
+        windows=np.zeros((0, 0), dtype=np.int64),
+        spans=(),
+        delta=policy.quality_delta if is_rate else policy.delta,
+        part="simulated",
+        read=lambda counts: counts,
+    )
 
 
 def drawn(source: Source, n: int, n_before: int, n_after: int, rng: np.random.Generator) -> np.ndarray:
@@ -91,48 +104,56 @@ def alarms(
 ) -> list[int]:
     """Return the hours, from ``start`` on, whose windows are beyond their threshold."""
     found: set[int] = set()
-    for test in tests_of(stream, budget):
-        for rung in rungs:
-            ends = np.arange(start, len(sums) - 1)
-            ends = ends[((ends + 1) % rung.stride == 0) & (ends + 1 >= rung.n_periods)]
-            windows = sums[ends + 1] - sums[ends + 1 - rung.n_periods]
-            levels = np.full(len(ends), budget.of_rung(rung))
-            strengths = test.strengths(windows, windows.sum(axis=1).astype(float), levels)
-            found.update(ends[(strengths > 1).any(axis=1)].tolist())
+    for rung in rungs:
+        ends = np.arange(start, len(sums) - 1)
+        ends = ends[((ends + 1) % rung.stride == 0) & (ends + 1 >= rung.n_periods)]
+        windows = sums[ends + 1] - sums[ends + 1 - rung.n_periods]
+        strengths = strongest(stream, budget, windows, np.full(len(ends), budget.of_rung(rung)))
+        found.update(ends[strengths > 1].tolist())
     return sorted(found)
+
+
+def strongest(stream: Stream, budget: Budget, windows: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return for each window how far it is towards an alarm."""
+    if stream.shape == "rate":
+        return rate_strengths([stream], windows[:, np.newaxis, :], budget, levels, np.ones(1))[:, 0]
+    n = windows.sum(axis=1).astype(np.float64)
+    tests = tests_of(stream, budget)
+    return np.max([test.strengths(windows, n, levels).max(axis=1) for test in tests], axis=0)
 
 
 def month_of_false_alarms(n: int, m: int, policy: Policy, rng: np.random.Generator) -> int:
     """Simulate a month in which nothing changes and return how many hours had an alarm."""
-    rungs, n_alarms = ladder(policy.periods_per_month), 0
-    sources = model()
-    n_rates = sum(source.shape == "rate" for source in sources)
-    for source in sources:
-        is_rate = source.shape == "rate"
-        budget = rate_budget(policy, n_rates * 3) if is_rate else distribution_budget(policy, N_FEATURES)
-        stream = stream_of(source, m, policy.quality_delta if is_rate else policy.delta, rng)
-        n_alarms += len(alarms(stream, budget, rungs, drawn(source, n, WEEK, 720, rng), WEEK))
+    n_alarms = 0
+    for source in model():
+        kind: StreamKind = "rate" if source.shape == "rate" else "distribution"
+        budget = share_of(policy, kind, N_RATES if kind == "rate" else N_FEATURES)
+        sums = drawn(source, n, WEEK, 720, rng)
+        n_alarms += len(alarms(stream_of(source, m, policy, rng), budget, ladder(720), sums, WEEK))
     return n_alarms
 
 
 def hours_to_alarm(source: Source, n: int, m: int, policy: Policy, rng: np.random.Generator) -> int:
     """Simulate a change at a random hour and return how many hours it lasts until the alarm."""
     start = WEEK + int(rng.integers(0, 24))
-    budget = distribution_budget(policy, N_FEATURES)
-    stream = stream_of(source, m, policy.delta, rng)
-    for n_after in (24, 96, 720):
-        seed = int(rng.integers(1 << 32))
-        sums = drawn(source, n, start, n_after, np.random.default_rng(seed))
-        if hours := alarms(stream, budget, ladder(policy.periods_per_month), sums, start):
+    budget, stream = share_of(policy, "distribution", N_FEATURES), stream_of(source, m, policy, rng)
+    before = drawn(source, n, start, 0, rng)
+    for n_after in (
+        24,
+        96,
+        720,
+    ):  # most alarms come early, and a month of 100,000 rows an hour is slow to draw
+        after = drawn(source, n, 0, n_after, np.random.default_rng(rng.integers(1 << 32)))
+        sums = np.concatenate([before, before[-1] + after[1:]])
+        if hours := alarms(stream, budget, ladder(720), sums, start):
             return hours[0] - start + 1
     return NEVER
 
 
 def is_found_at_once(source: Source, n: int, m: int, policy: Policy, rng: np.random.Generator) -> bool:
     """Say whether the first check after n rows of a new model finds a change."""
-    stream = stream_of(source, m, policy.delta, rng)
-    sums = drawn(source, n, 0, 1, rng)
-    return bool(alarms(stream, distribution_budget(policy, N_FEATURES), ladder(720)[:1], sums, 0))
+    stream, sums = stream_of(source, m, policy, rng), drawn(source, n, 0, 1, rng)
+    return bool(alarms(stream, share_of(policy, "distribution", N_FEATURES), ladder(720)[:1], sums, 0))
 
 
 CHANGES: dict[str, Callable[[], Source]] = {

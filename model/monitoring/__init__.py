@@ -7,8 +7,9 @@ matter. Read ``docs/drift-proof.md`` for why the budget of false alarms holds.
 
 from model.monitoring.cells import CategoryCells, Counts, NumberCells
 from model.monitoring.decision import decide
+from model.monitoring.feature import FeatureReference
 from model.monitoring.policy import Policy, Timeline
-from model.monitoring.reference import PREDICTION, PROBABILITY, FeatureReference, ModelCounts, ModelReference
+from model.monitoring.reference import PREDICTION, PROBABILITY, ModelCounts, ModelReference
 from model.monitoring.results import DriftResult, FeatureDrift
 
 __all__ = [

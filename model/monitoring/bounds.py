@@ -88,7 +88,7 @@ def share_beyond(p: float, n: float, z: float) -> float:
     if p >= 1 or n <= 0 or z * z >= 2 * n * -math.log(max(p, 1e-300)):
         return 1.0
     low, high = p, 1.0
-    for _ in range(30):
+    for _ in range(22):  # to a fifth of a millionth
         middle = (low + high) / 2
         low, high = (low, middle) if 2 * n * _coin_divergence(middle, p) > z * z else (middle, high)
     return min(1.0, high + 1 / n)

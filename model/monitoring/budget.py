@@ -1,12 +1,15 @@
 """How the monthly chance of a false alarm is shared out."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from model.monitoring.ladder import Rung
 from model.monitoring.policy import Policy
 
+StreamKind = Literal["distribution", "rate", "pair"]
+
+_PARTS: dict[StreamKind, float] = {"distribution": 0.8, "rate": 0.1, "pair": 0.1}
 _REFERENCE_PART = 0.1
-_RATES_PART = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +25,8 @@ class Budget:
         return self.windows * rung.weight / (rung.n_windows * n_looks)
 
 
-def distribution_budget(policy: Policy, n_streams: int) -> Budget:
-    """Share of one of ``n_streams`` distributions: together they have four fifths."""
-    return _budget(policy.alpha * (1 - _RATES_PART) / max(1, n_streams))
-
-
-def rate_budget(policy: Policy, n_streams: int) -> Budget:
-    """Share of one of ``n_streams`` rates: together they have a fifth."""
-    return _budget(policy.alpha * _RATES_PART / max(1, n_streams))
-
-
-def _budget(alpha: float) -> Budget:
-    return Budget(alpha * (1 - _REFERENCE_PART), alpha * _REFERENCE_PART)
+def share_of(policy: Policy, kind: StreamKind, n_streams: int) -> Budget:
+    """Return what one of ``n_streams`` of a kind may spend."""
+    alpha = policy.alpha * _PARTS[kind] / max(1, n_streams)
+    once = alpha * _REFERENCE_PART / policy.n_references
+    return Budget(alpha * (1 - _REFERENCE_PART), once)

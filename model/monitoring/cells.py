@@ -65,23 +65,20 @@ class Counts:
 
 
 class Cells(Protocol):
-    """What both sorts of cells can do."""
+    """What all sorts of cells have."""
 
     @property
-    def n_values(self) -> int:
-        """Cells that hold values; missing and faulty rows come after them."""
+    def n_counts(self) -> int:
+        """Length of the counts."""
 
     @property
     def layout(self) -> int:
         """Checksum that tells these cells from any others."""
 
-    def count(self, column: Column) -> Counts:
-        """Count one column."""
-
 
 def total(cells: Cells, counts: Iterable[Counts]) -> Counts:
     """Add up any number of counts, none giving zeros."""
-    values = np.zeros(cells.n_values + 2, dtype=np.int64)
+    values = np.zeros(cells.n_counts, dtype=np.int64)
     for one in counts:
         if one.layout != cells.layout:
             raise ValueError("counts of different cells do not add up")
@@ -112,6 +109,11 @@ class NumberCells:
         """Cells in order of value: 2k + 3."""
         return 2 * len(self.borders) + 3
 
+    @property
+    def n_counts(self) -> int:
+        """Cells with those of missing values and type faults."""
+        return self.n_values + 2
+
     @cached_property
     def layout(self) -> int:
         """CRC-32 of the borders."""
@@ -123,7 +125,7 @@ class NumberCells:
 
     def count_numbers(self, column: NumberColumn) -> Counts:
         """Count values already read."""
-        values = np.zeros(self.n_values + 2, dtype=np.int64)
+        values = np.zeros(self.n_counts, dtype=np.int64)
         rest = column.values
         if self._grid is not None and is_worth_it(len(rest)):
             cells, n_each, rest = self._grid.split(rest)
@@ -161,6 +163,11 @@ class CategoryCells:
         """Categories and the unseen cell: K + 1."""
         return len(self.categories) + 1
 
+    @property
+    def n_counts(self) -> int:
+        """Cells with those of missing values and type faults."""
+        return self.n_values + 2
+
     @cached_property
     def layout(self) -> int:
         """CRC-32 of the categories."""
@@ -173,7 +180,7 @@ class CategoryCells:
     def count(self, column: Column) -> Counts:
         """Count one column (any sequence or array of logged values)."""
         texts = read_texts(column)
-        values = np.zeros(self.n_values + 2, dtype=np.int64)
+        values = np.zeros(self.n_counts, dtype=np.int64)
         for text, n in texts.tally.items():
             values[self._position.get(text, self.n_values - 1)] += n
         values[-2:] = texts.n_missing, texts.n_faults

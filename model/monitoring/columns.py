@@ -9,9 +9,10 @@ import math
 import numbers
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,20 +20,32 @@ from numpy.typing import NDArray
 
 from model.monitoring.arrays import Floats
 
-Column = Sequence[Any] | NDArray[Any]
-
 _MISSING_NAMES = {"NAType", "NaTType"}  # pandas' own markers, told by name so that pandas is not imported
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_S = 86_400.0
+_DAY_MS = 86_400_000.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class NumberColumn:
-    """Values that are there (float64, never NaN, maybe infinite) and how many are not."""
+    """A column read once: one float64 a row, NaN where the value is missing or faulty."""
 
-    values: Floats
-    n_missing: int
+    rows: Floats
     n_faults: int
+
+    @cached_property
+    def values(self) -> Floats:
+        """Values that are there, maybe infinite, never NaN."""
+        is_there = ~np.isnan(self.rows)
+        return self.rows if is_there.all() else self.rows[is_there]
+
+    @property
+    def n_missing(self) -> int:
+        """Rows without a value."""
+        return len(self.rows) - len(self.values) - self.n_faults
+
+
+Column = Sequence[Any] | NDArray[Any] | NumberColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +60,35 @@ class TextColumn:
 def read_numbers(column: Column) -> NumberColumn:
     """Read numbers; booleans are 0 and 1, None and NaN are missing, texts and the like are type faults.
 
-    >>> read_numbers([1, None, "x", True])
-    NumberColumn(values=array([1., 1.]), n_missing=1, n_faults=1)
+    >>> found = read_numbers([1, None, "x", True])
+    >>> found.values, found.n_missing, found.n_faults
+    (array([1., 1.]), 1, 1)
     """
+    if isinstance(column, NumberColumn):
+        return column
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
-        return _without_nan(np.ascontiguousarray(column, dtype=np.float64), 0)
-    values = column.tolist() if isinstance(column, np.ndarray) else list(column)
+        return NumberColumn(np.ascontiguousarray(column, dtype=np.float64), 0)
+    values = as_list(column)
     try:
-        return _without_nan(_as_numbers(values), 0)
+        return NumberColumn(_as_numbers(values), 0)
     except (TypeError, OverflowError):  # something in it is no number, or an integer beyond 1.8e308
         return _each(values, _number)
-
-
-def _as_numbers(values: list[Any]) -> Floats:
-    # array takes numbers only and is twice as fast as NumPy, which would also read the text "1.5" as a
-    # number.
-    try:
-        return np.frombuffer(array("d", values))
-    except TypeError:
-        return np.frombuffer(array("d", [math.nan if value is None else value for value in values]))
 
 
 def read_days(column: Column) -> NumberColumn:
     """Read dates as days since 1970-01-01: ISO texts, dates, datetimes (UTC where aware) or plain numbers.
 
-    >>> read_days(["1970-01-03", None, "soon"])
-    NumberColumn(values=array([2.]), n_missing=1, n_faults=1)
+    >>> read_days(["1970-01-03", None, "soon"]).values
+    array([2.])
     """
+    if isinstance(column, NumberColumn):
+        return column
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        seconds = column.astype("datetime64[ms]").astype(np.float64) / 1000.0
-        return _without_nan(np.where(np.isnat(column), np.nan, seconds / _DAY_S), 0)
+        milliseconds = column.astype("datetime64[ms]").astype(np.int64)
+        return NumberColumn(np.where(np.isnat(column), np.nan, milliseconds / _DAY_MS), 0)
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
         return read_numbers(column)
-    return _each(list(column), _day)
+    return _each(as_list(column), _day)
 
 
 def read_texts(column: Column) -> TextColumn:
@@ -88,10 +97,9 @@ def read_texts(column: Column) -> TextColumn:
     >>> read_texts(["a", None, 3.0, True, ["b"]])
     TextColumn(tally={'a': 1, '3': 1, 'true': 1}, n_missing=1, n_faults=1)
     """
-    values = column.tolist() if isinstance(column, np.ndarray) else column
     tally: dict[str, int] = {}
     n_missing = n_faults = 0
-    for value, n in _tally(values):
+    for value, n in _tally(as_list(column)):
         if is_missing(value):
             n_missing += n
         elif (text := category_text(value)) is None:
@@ -120,6 +128,13 @@ def category_text(value: object) -> str | None:
     return None
 
 
+def as_list(column: Column) -> list[Any]:
+    """Return a column as Python values."""
+    if isinstance(column, NumberColumn):
+        column = column.rows
+    return list(column.tolist() if isinstance(column, np.ndarray) else column)
+
+
 def _tally(values: Iterable[Any]) -> Iterable[tuple[Any, int]]:
     # Counting hashes first makes a million texts cost as much as their distinct values. The type is part of
     # the key where it must be: True == 1 would merge two categories.
@@ -132,18 +147,19 @@ def _tally(values: Iterable[Any]) -> Iterable[tuple[Any, int]]:
         return [(value, 1) for value in values]
 
 
-def _without_nan(values: Floats, n_faults: int) -> NumberColumn:
-    is_there = ~np.isnan(values)
-    n_there = int(np.count_nonzero(is_there))
-    there = values if n_there == len(values) else values[is_there]
-    return NumberColumn(there, len(values) - n_there, n_faults)
+def _as_numbers(values: list[Any]) -> Floats:
+    # array takes numbers only and is twice as fast as NumPy, which would also read the text "1.5" as a
+    # number.
+    try:
+        return np.frombuffer(array("d", values))
+    except TypeError:
+        return np.frombuffer(array("d", [math.nan if value is None else value for value in values]))
 
 
-def _each(values: Sequence[Any], read: Any) -> NumberColumn:
-    there = [value for value in values if not is_missing(value)]
-    read_values = [read(value) for value in there]
-    good = np.array([value for value in read_values if value is not None], dtype=np.float64)
-    return NumberColumn(good, len(values) - len(there), len(there) - len(good))
+def _each(values: list[Any], read: Callable[[object], float | None]) -> NumberColumn:
+    found = [math.nan if is_missing(value) else read(value) for value in values]
+    rows = np.array([math.nan if value is None else value for value in found], dtype=np.float64)
+    return NumberColumn(rows, found.count(None))
 
 
 def _number(value: object) -> float | None:

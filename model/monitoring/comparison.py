@@ -1,13 +1,12 @@
 """One finished answer about one stream: evidence put together with sizes, medians and words."""
 
 from model.monitoring.arrays import Ints
-from model.monitoring.cells import CategoryCells, NumberCells
+from model.monitoring.cells import NumberCells
 from model.monitoring.evidence import Evidence, Stream
-from model.monitoring.policy import Policy
-from model.monitoring.reference import FeatureReference
+from model.monitoring.onset import onset
+from model.monitoring.policy import Policy, Timeline
 from model.monitoring.results import FeatureDrift, Verdict
 from model.monitoring.statistics import (
-    Bounds,
     binned,
     chi_square,
     hellinger,
@@ -20,18 +19,19 @@ from model.monitoring.statistics import (
     psi,
     quantile,
     quantile_bins,
+    rate_p_value,
     total_variation,
     wasserstein,
 )
-from model.monitoring.words import describe_change, describe_rate
+from model.monitoring.words import describe, describe_place
 
 
-def compare(stream: Stream, evidence: Evidence, policy: Policy) -> FeatureDrift:
+def compare(stream: Stream, evidence: Evidence, timeline: Timeline, policy: Policy) -> FeatureDrift:
     """Return the finished answer about one stream."""
-    feature, window = stream.feature, evidence.window
+    window, verdict = evidence.window, _verdict(stream, evidence, policy)
     return FeatureDrift(
-        feature=feature.label,
-        role="output" if feature.is_output else "feature",
+        feature=stream.label,
+        role=stream.role,
         check=stream.check,
         statistic_name=evidence.statistic_name,
         statistic=evidence.statistic,
@@ -43,10 +43,12 @@ def compare(stream: Stream, evidence: Evidence, policy: Policy) -> FeatureDrift:
         m=stream.m,
         n_periods=evidence.span.n_periods,
         n_periods_ago=evidence.span.n_ago,
-        verdict=_verdict(stream, evidence, policy),
-        sentence=_sentence(stream, window),
+        verdict=verdict,
+        sentence=describe(stream, evidence),
         median_reference=_median(stream, stream.reference),
         median_current=_median(stream, window),
+        since_period=onset(stream, evidence, timeline) if verdict == "drift" else None,
+        place=describe_place(stream, evidence.place),
         distances=distances(stream, window),
     )
 
@@ -55,6 +57,8 @@ def p_value(stream: Stream, window: Ints) -> float | None:
     """Return the chance of so large a difference if nothing had changed: Kolmogorov-Smirnov or chi-square."""
     if stream.shape == "number":
         return ks_p_value(stream.reference, window)
+    if stream.shape == "rate":
+        return rate_p_value(stream.reference, window)
     found = chi_square(stream.reference, window)
     return None if found is None else found.p_value
 
@@ -68,16 +72,20 @@ def effect(stream: Stream, window: Ints) -> float | None:
 
 
 def distances(stream: Stream, window: Ints) -> dict[str, float | None]:
-    """Return further distances, for people who know them; a number's are of tenths of the reference."""
-    reference = stream.reference
-    if stream.shape != "number":
-        return _bin_distances(reference, window)
-    bins = quantile_bins(reference)
-    found = _bin_distances(binned(reference, bins), binned(window, bins))
-    return found | _number_distances(stream.feature, reference, window)
+    """Return further distances, for people who know them; none for a rate.
+
+    Those of shares are of tenths of the reference where the feature is a number.
+    """
+    if stream.shape == "rate":
+        return {}
+    if stream.shape == "category":
+        return _share_distances(stream.reference, window)
+    bins = quantile_bins(stream.reference)
+    found = _share_distances(binned(stream.reference, bins), binned(window, bins))
+    return found | _number_distances(stream, window)
 
 
-def _bin_distances(reference: Ints, window: Ints) -> dict[str, float | None]:
+def _share_distances(reference: Ints, window: Ints) -> dict[str, float | None]:
     return {
         "psi": psi(reference, window),
         "jensen_shannon": jensen_shannon(reference, window),
@@ -86,20 +94,20 @@ def _bin_distances(reference: Ints, window: Ints) -> dict[str, float | None]:
     }
 
 
-def _number_distances(feature: FeatureReference, reference: Ints, window: Ints) -> dict[str, float | None]:
-    borders = feature.cells.borders if isinstance(feature.cells, NumberCells) else None
-    width = Bounds(0.0, None) if borders is None else wasserstein(borders, reference, window)
+def _number_distances(stream: Stream, window: Ints) -> dict[str, float | None]:
+    cells = None if stream.feature is None else stream.feature.cells
+    width = wasserstein(cells.borders, stream.reference, window) if isinstance(cells, NumberCells) else None
     return {
-        "ks_error": ks_error(reference),
-        "mann_whitney": mann_whitney(reference, window),
+        "ks_error": ks_error(stream.reference),
+        "mann_whitney": mann_whitney(stream.reference, window),
         "wasserstein_low": None if width is None else width.low,
         "wasserstein_high": None if width is None else width.high,
     }
 
 
 def _median(stream: Stream, counts: Ints) -> float | None:
-    cells = stream.feature.cells
-    if stream.shape != "number" or isinstance(cells, CategoryCells):
+    cells = None if stream.feature is None else stream.feature.cells
+    if stream.shape != "number" or not isinstance(cells, NumberCells):
         return None
     return quantile(cells.borders, counts, 0.5)
 
@@ -108,10 +116,3 @@ def _verdict(stream: Stream, evidence: Evidence, policy: Policy) -> Verdict:
     if min(evidence.n, stream.m) < policy.min_rows or evidence.statistic is None:
         return "insufficient_data"
     return "drift" if evidence.is_beyond else "ok"
-
-
-def _sentence(stream: Stream, window: Ints) -> str:
-    if stream.shape != "rate":
-        return describe_change(stream.feature, stream.reference, window)
-    before, after = (counts[0] / max(1, counts.sum()) for counts in (stream.reference, window))
-    return describe_rate(stream.feature.label, stream.check, float(before), float(after))

@@ -5,21 +5,24 @@ a verdict. Too few rows are "insufficient_data", never drift.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.monitoring.arrays import Floats
-from model.monitoring.budget import Budget, distribution_budget, rate_budget
+from model.monitoring.budget import StreamKind, share_of
 from model.monitoring.comparison import compare
 from model.monitoring.evidence import Evidence, Span, Stream, feature_stream, summed_windows
 from model.monitoring.ladder import Rung, ladder
 from model.monitoring.margin import margin_evidence
+from model.monitoring.pairs import PAIRS
 from model.monitoring.policy import Policy, Timeline
-from model.monitoring.quality import quality_streams
+from model.monitoring.quality import pair_streams, quality_streams
+from model.monitoring.rates import rates_evidence
 from model.monitoring.reference import ModelReference
 from model.monitoring.results import DriftResult, FeatureDrift, overall
 from model.monitoring.testing import tested_evidence
+
+_N_PAIRS_SHOWN = 5
 
 
 def decide(reference: ModelReference, timeline: Timeline, policy: Policy | None = None) -> DriftResult:
@@ -44,19 +47,13 @@ def decide(reference: ModelReference, timeline: Timeline, policy: Policy | None 
         rungs, spans = _rungs(timeline, policy)
     else:
         rungs, spans = [], [Span(len(timeline.periods))]
-    streams, rates = _streams(reference, timeline, spans, policy)
-    found = _answers(streams, rungs, policy)
-    # The rule of thumb for p-values has no correction, and there are three rates a feature: they get one.
-    quality = _answers(rates, rungs, replace(policy, name="holm") if policy.name == "ks_pvalue" else policy)
-    verdict = overall((*found, *(one for one in quality if one.is_drift)))
-    return DriftResult(
-        verdict, policy.name, policy.parameters(), _n_rows(timeline), _sorted(found), _sorted(quality)
-    )
-
-
-def _n_rows(timeline: Timeline) -> int:
-    # Every feature counts every row, so one tells all.
-    return sum(next(iter(period.parts.values())).n_rows for period in timeline.periods if period.parts)
+    check = _Check(timeline, policy, rungs)
+    streams, rates, pairs = _questions(reference, timeline, spans, policy)
+    features, quality = check.answers("distribution", streams), check.answers("rate", rates)
+    agreements = check.agreements(pairs, {one.feature for one in (*features, *quality) if one.is_drift})
+    verdict = overall((*features, *(one for one in (*quality, *agreements) if one.is_drift)))
+    n_rows = sum(period.n_rows for period in timeline.periods)
+    return DriftResult(verdict, policy.name, policy.parameters(), n_rows, features, quality, agreements)
 
 
 def _rungs(timeline: Timeline, policy: Policy) -> tuple[list[Rung], list[Span]]:
@@ -71,35 +68,72 @@ def _rungs(timeline: Timeline, policy: Policy) -> tuple[list[Rung], list[Span]]:
     return rungs, [Span(rung.n_periods, rung.n_open(timeline.last)) for rung in rungs]
 
 
-def _streams(
+def _questions(
     reference: ModelReference, timeline: Timeline, spans: Sequence[Span], policy: Policy
-) -> tuple[list[Stream], list[Stream]]:
-    streams, rates = [], []
-    for feature in reference.features.values():
-        windows = summed_windows(feature, timeline, spans)
-        streams.append(feature_stream(feature, windows, spans, policy.delta_of(feature.name)))
+) -> tuple[list[Stream], list[Stream], list[Stream]]:
+    streams: list[Stream] = []
+    rates: list[Stream] = []
+    for name, feature in reference.features.items():
+        windows = summed_windows(name, feature.cells.n_counts, timeline, spans)
+        streams.append(feature_stream(feature, windows, spans, policy.delta_of(name)))
         rates += quality_streams(feature, windows, spans, policy.quality_delta)
-    return streams, rates
+    if reference.pairs is None:
+        return streams, rates, []
+    windows = summed_windows(PAIRS, reference.pairs.cells.n_counts, timeline, spans)
+    return streams, rates, pair_streams(reference.pairs, windows, spans, policy.delta)
 
 
-def _answers(streams: Sequence[Stream], rungs: Sequence[Rung], policy: Policy) -> list[FeatureDrift]:
-    evidence = _evidence(streams, rungs, policy)
-    return [compare(stream, one, policy) for stream, one in zip(streams, evidence, strict=True)]
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One check under way."""
+
+    timeline: Timeline
+    policy: Policy
+    rungs: Sequence[Rung]
+
+    def answers(self, kind: StreamKind, streams: Sequence[Stream]) -> tuple[FeatureDrift, ...]:
+        """Return the answers to all questions of a kind, what drifted first."""
+        found = zip(streams, self._evidence(kind, streams), strict=True)
+        return self._compared(list(found))
+
+    def agreements(self, streams: Sequence[Stream], drifted: set[str]) -> tuple[FeatureDrift, ...]:
+        """Return what a report names of the pairs: those that drifted though neither member did, and a few
+        more.
+
+        A member that drifts itself takes all its pairs along, which is no news.
+        """
+        found = [
+            (stream, evidence)
+            for stream, evidence in zip(streams, self._evidence("pair", streams), strict=True)
+            if drifted.isdisjoint(stream.members)
+        ]
+        found.sort(key=lambda pair: pair[1].strength, reverse=True)
+        n_beyond = sum(evidence.is_beyond for _, evidence in found)
+        return self._compared(found[: max(n_beyond, _N_PAIRS_SHOWN)])
+
+    def _compared(self, found: Sequence[tuple[Stream, Evidence]]) -> tuple[FeatureDrift, ...]:
+        checks = [compare(stream, evidence, self.timeline, self.policy) for stream, evidence in found]
+        return tuple(sorted(checks, key=lambda one: (one.is_drift, one.effect or 0.0), reverse=True))
+
+    def _evidence(self, kind: StreamKind, streams: Sequence[Stream]) -> list[Evidence]:
+        if self.policy.name != "margin":
+            return tested_evidence(streams, _corrected(self.policy, kind))
+        budget = share_of(self.policy, kind, len(streams))
+        levels = np.array([budget.of_rung(rung, self.policy.looks_per_period) for rung in self.rungs])
+        effects = [_design_effect(stream, self.policy) for stream in streams]
+        if kind != "distribution":
+            return rates_evidence(streams, budget, levels, np.array(effects))
+        pairs = zip(streams, effects, strict=True)
+        return [margin_evidence(stream, budget, levels, effect) for stream, effect in pairs]
 
 
-def _evidence(streams: Sequence[Stream], rungs: Sequence[Rung], policy: Policy) -> list[Evidence]:
-    if policy.name != "margin":
-        return tested_evidence(streams, policy)
-    share = rate_budget if streams and streams[0].shape == "rate" else distribution_budget
-    budget = share(policy, len(streams))
-    levels = np.array([budget.of_rung(rung, policy.looks_per_period) for rung in rungs])
-    return [_margin(stream, budget, levels, policy) for stream in streams]
+def _corrected(policy: Policy, kind: StreamKind) -> Policy:
+    # The rule of thumb for p-values has no correction, and there are many rates: they get one.
+    is_loose = policy.name == "ks_pvalue" and kind != "distribution"
+    return replace(policy, name="holm") if is_loose else policy
 
 
-def _margin(stream: Stream, budget: Budget, levels: Floats, policy: Policy) -> Evidence:
-    design_effect = policy.design_effects.get(stream.feature.name, 1.0)
-    return margin_evidence(stream, budget, levels, design_effect)
-
-
-def _sorted(checks: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
-    return tuple(sorted(checks, key=lambda check: (check.is_drift, check.effect or 0.0), reverse=True))
+def _design_effect(stream: Stream, policy: Policy) -> float:
+    if stream.feature is None:  # a pair is as dependent as the worst feature
+        return max(policy.design_effects.values(), default=1.0)
+    return policy.design_effects.get(stream.part, 1.0)

@@ -1,15 +1,16 @@
 """What every policy looks at and what it answers: streams of windows, and the evidence found in one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from model.monitoring.arrays import Ints
+from model.monitoring.cells import CategoryCells
+from model.monitoring.feature import FeatureReference
 from model.monitoring.policy import Timeline
-from model.monitoring.reference import FeatureReference
-from model.monitoring.results import Check, Place
+from model.monitoring.results import Check, Place, Role
 
 Shape = Literal["number", "category", "rate"]
 
@@ -26,17 +27,37 @@ class Span:
 class Stream:
     """One question: has this distribution, or this rate, changed in any of these windows?
 
-    ``reference`` has shape (n_cells,), ``windows`` (n_spans, n_cells). A rate has two cells, the rows that
-    have the property and those that do not. ``delta`` is the size that matters.
+    Parameters
+    ----------
+    label, role, check
+        What is asked, of what.
+    shape : "number", "category" or "rate"
+        Number: cells are in order of value. Rate: the first of two cells has the rows with the property.
+    reference : ndarray of shape (n_cells,)
+    windows : ndarray of shape (n_spans, n_cells)
+    delta : float
+        Size that matters, in [0, 1).
+    part, read
+        Name of the counts, and how they become cells of this stream: (n, n_counts) to (n, n_cells).
+    feature : FeatureReference, optional
+        What the counts belong to; a pair has the names of two ``members`` instead.
+    limits : mapping of cell to (k, m)
+        Where the reference says less about a cell than its own count: k of m rows bound its true share.
     """
 
-    feature: FeatureReference
+    label: str
+    role: Role
     check: Check
     shape: Shape
     reference: Ints
     windows: Ints
     spans: Sequence[Span]
     delta: float
+    part: str
+    read: Callable[[Ints], Ints]
+    feature: FeatureReference | None = None
+    members: tuple[str, ...] = ()
+    limits: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def m(self) -> int:
@@ -71,14 +92,14 @@ class Evidence:
         return self.strength > 1
 
 
-def summed_windows(feature: FeatureReference, timeline: Timeline, spans: Sequence[Span]) -> Ints:
-    """Add up the periods of each span; shape (n_spans, n_values + 2), missing and faulty rows last."""
-    needed = {0, *(span.n_ago for span in spans), *(span.n_ago + span.n_periods for span in spans)}
-    running = np.zeros(feature.cells.n_values + 2, dtype=np.int64)
+def summed_windows(name: str, n_cells: int, timeline: Timeline, spans: Sequence[Span]) -> Ints:
+    """Add up one part's counts over the periods of each span; shape (n_spans, n_cells)."""
+    needed = {span.n_ago for span in spans} | {span.n_ago + span.n_periods for span in spans}
+    running = np.zeros(n_cells, dtype=np.int64)
     sums = {0: running.copy()}
     # One pass from the newest period to the oldest; a span is the difference of two running sums.
     for back, period in enumerate(reversed(timeline.periods), start=1):
-        running += period.parts[feature.name].values
+        running += period.parts[name].values
         if back in needed:
             sums[back] = running.copy()
     return np.stack(
@@ -86,8 +107,27 @@ def summed_windows(feature: FeatureReference, timeline: Timeline, spans: Sequenc
     )
 
 
+def largest_gap(reference: Ints, window: Ints) -> Place:
+    """Return the place where the cumulative shares of a number differ most."""
+    gaps = np.cumsum(window) / max(1, int(window.sum())) - np.cumsum(reference) / max(1, int(reference.sum()))
+    cell = int(np.abs(gaps).argmax())
+    return Place(cell, True, bool(gaps[cell] > 0))
+
+
 def feature_stream(feature: FeatureReference, windows: Ints, spans: Sequence[Span], delta: float) -> Stream:
     """Return the stream of a feature's values; missing and faulty rows are left to rates."""
-    shape: Shape = "category" if feature.kind == "category" else "number"
-    values = windows[:, : feature.cells.n_values]
-    return Stream(feature, "distribution", shape, feature.values(feature.counts), values, spans, delta)
+    is_category, n_values = isinstance(feature.cells, CategoryCells), feature.cells.n_values
+    return Stream(
+        label=feature.label,
+        role="output" if feature.is_output else "feature",
+        check="distribution",
+        shape="category" if is_category else "number",
+        reference=feature.values(feature.counts),
+        windows=windows[:, :n_values],
+        spans=spans,
+        delta=delta,
+        part=feature.name,
+        read=lambda counts: counts[:, :n_values],
+        feature=feature,
+        limits={n_values - 1: feature.unseen_sample} if is_category else {},
+    )

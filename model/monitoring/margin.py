@@ -5,7 +5,7 @@ budget (``budget``), so that a union bound gives: with nothing changed, the chan
 month is at most alpha; while no share or distribution is farther than delta from the training sample, too.
 Proof and gains over the first version: ``docs/drift-proof.md``.
 
-Two tests look at each window:
+Two tests look at each window (a third, for rates, is in ``rates``):
 
 ``BulkTest``
     The KS distance D of a number, against the practical size and the Dvoretzky-Kiefer-Wolfowitz margin.
@@ -29,10 +29,9 @@ from model.monitoring.bounds import (
     two_sample_margin,
 )
 from model.monitoring.budget import Budget
-from model.monitoring.evidence import Evidence, Stream
+from model.monitoring.evidence import Evidence, Stream, largest_gap
 from model.monitoring.results import Place
 
-ONE_SIDED = ("type_fault", "unseen", "out_of_range")  # fewer of them is no news
 _TAILS = (0.01, 0.02, 0.05, 0.1, 0.9, 0.95, 0.98, 0.99)
 _FEW_VALUES = 12
 _TAIL_PART, _FEW_PART = 0.25, 0.5
@@ -86,14 +85,15 @@ class BulkTest:
     def evidence(self, stream: Stream, row: int, place: int, n: float, level: float) -> Evidence:
         """Say what was found in one window."""
         window = stream.windows[row]
-        statistic = float(self.distances(window[None])[place])
+        statistic = float(self.distances(window[np.newaxis])[place])
         threshold = float(self.thresholds(np.array([n]), np.array([level]))[0])
-        return Evidence("ks", statistic, threshold, statistic / threshold, stream.spans[row], window)
+        where = largest_gap(stream.reference, window)
+        return Evidence("ks", statistic, threshold, statistic / threshold, stream.spans[row], window, where)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShareTest:
-    """Shares of rows, each on both sides or upwards only.
+    """Shares of rows, each on both sides.
 
     ``share``, ``up`` and ``down`` have shape (n_places,): the reference's share, and how high or low the true
     one may be before it matters. ``cells`` says where the share is read: in these cells or, if
@@ -106,17 +106,16 @@ class ShareTest:
     share: Floats
     up: Floats
     down: Floats
-    n_sides: int
     part: float
 
     def strengths(self, windows: Ints, n: Floats, levels: Floats) -> Floats:
         """Return deviations as multiples of what is needed; shape (n_windows, n_places)."""
         counted = np.cumsum(windows, axis=1) if self.is_cumulative else windows
         rows = np.maximum(windows.sum(axis=1, keepdims=True), 1)
-        k = counted[:, self.cells] / rows * n[:, None]
-        above = binomial_z(k, n[:, None], self.up)
-        below = binomial_z(n[:, None] - k, n[:, None], 1 - self.down) if self.n_sides == 2 else 0.0
-        return np.asarray(np.maximum(above, below) / self._z(levels)[:, None])
+        k = counted[:, self.cells] / rows * n[:, np.newaxis]
+        above = binomial_z(k, n[:, np.newaxis], self.up)
+        below = binomial_z(n[:, np.newaxis] - k, n[:, np.newaxis], 1 - self.down)
+        return np.asarray(np.maximum(above, below) / self._z(levels)[:, np.newaxis])
 
     def evidence(self, stream: Stream, row: int, place: int, n: float, level: float) -> Evidence:
         """Say what was found in one window."""
@@ -125,8 +124,8 @@ class ShareTest:
         n_there = window[: cell + 1].sum() if self.is_cumulative else window[cell]
         share = float(n_there) / max(1, int(window.sum()))
         before = float(self.share[place])
-        strength = float(self.strengths(window[None], np.array([n]), np.array([level]))[0, place])
-        is_up = share >= before or self.n_sides == 1
+        strength = float(self.strengths(window[np.newaxis], np.array([n]), np.array([level]))[0, place])
+        is_up = share >= before
         threshold = (
             self._limit(place, n, z, is_up) - before if is_up else before - self._limit(place, n, z, is_up)
         )
@@ -139,7 +138,7 @@ class ShareTest:
         return 1 - share_beyond(1 - float(self.down[place]), n, z)
 
     def _z(self, levels: Floats) -> Floats:
-        return normal_z(levels * self.part / (self.n_sides * len(self.cells)))
+        return normal_z(levels * self.part / (2 * len(self.cells)))
 
 
 def margin_evidence(stream: Stream, budget: Budget, levels: Floats, design_effect: float = 1.0) -> Evidence:
@@ -169,8 +168,7 @@ def tests_of(stream: Stream, budget: Budget, design_effect: float = 1.0) -> list
         return []
     if stream.shape == "number":
         return _number_tests(stream, m, budget)
-    cells = np.arange(1 if stream.shape == "rate" else len(stream.reference))
-    return [_share_test(stream, cells, m, budget)]
+    return [_category_test(stream, m, budget, design_effect)]
 
 
 def _number_tests(stream: Stream, m: float, budget: Budget) -> list[Test]:
@@ -180,7 +178,7 @@ def _number_tests(stream: Stream, m: float, budget: Budget) -> list[Test]:
     if not len(cells):
         return [BulkTest(cumulative, m, stream.delta, limit, 1.0)]
     size, share = max(stream.delta, limit), cumulative[cells]
-    tails = ShareTest("tail_share", cells, True, share, share + size, share - size, 2, part)
+    tails = ShareTest("tail_share", cells, True, share, share + size, share - size, part)
     return [BulkTest(cumulative, m, stream.delta, limit, 1.0 - part), tails]
 
 
@@ -193,13 +191,15 @@ def _cuts(reference: Ints) -> tuple[Ints, float]:
     return np.unique(np.cumsum(reference).searchsorted(targets)), _TAIL_PART
 
 
-def _share_test(stream: Stream, cells: Ints, m: float, budget: Budget) -> ShareTest:
-    share = stream.reference[cells] / stream.m
-    low, high = share_limits(share * m, np.full(len(cells), m), budget.reference / (2 * len(cells)))
+def _category_test(stream: Stream, m: float, budget: Budget, design_effect: float) -> ShareTest:
+    cells = np.arange(len(stream.reference))
+    share = stream.reference / stream.m
+    known, rows = share * m, np.full(len(cells), m)
+    for cell, (k, n) in stream.limits.items():
+        known[cell], rows[cell] = k / design_effect, n / design_effect
+    low, high = share_limits(known, rows, budget.reference / (2 * len(cells)))
     up, down = np.maximum(share + stream.delta, high), np.minimum(share - stream.delta, low)
-    name = "rate_change" if stream.shape == "rate" else "share_change"
-    n_sides = 1 if stream.check in ONE_SIDED else 2
-    return ShareTest(name, cells, False, share, up, np.maximum(down, 0.0), n_sides, 1.0)
+    return ShareTest("share_change", cells, False, share, np.minimum(up, 1.0), np.maximum(down, 0.0), 1.0)
 
 
 def _nothing(stream: Stream) -> Evidence:

@@ -34,6 +34,8 @@ class Policy:
         How often the newest, still growing period may be looked at. Looks at closed ones are free.
     min_periods : int
         Shortest window to judge; a day's periods where values follow a daily cycle.
+    n_references : int
+        How many references take turns in a month, such as 168 if each hour of the week has its own.
     design_effects : mapping of feature name to float, at least 1
         How many rows tell as much as one independent row (see ``dependence``).
     """
@@ -48,12 +50,14 @@ class Policy:
     periods_per_month: int = 720
     looks_per_period: int = 1
     min_periods: int = 1
+    n_references: int = 1
     design_effects: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1 or not 0 < self.p_threshold < 1:
             raise ValueError("alpha and p_threshold must lie between 0 and 1")
-        if min(self.min_rows, self.periods_per_month, self.looks_per_period, self.min_periods) < 1:
+        numbers = (self.min_rows, self.periods_per_month, self.looks_per_period, self.min_periods)
+        if min(*numbers, self.n_references) < 1:
             raise ValueError("min_rows, periods, looks and min_periods must be at least 1")
         if not all(effect >= 1 for effect in self.design_effects.values()):
             raise ValueError("a design effect is at least 1")
@@ -75,6 +79,7 @@ class Policy:
             "periods_per_month": self.periods_per_month,
             "looks_per_period": self.looks_per_period,
             "min_periods": self.min_periods,
+            "n_references": self.n_references,
             "design_effects": dict(self.design_effects),
         }
         return common | sizes | extra

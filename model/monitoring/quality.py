@@ -1,13 +1,15 @@
-"""Data quality as streams: how often values are missing, unseen, out of range or of a wrong type."""
+"""Rates as streams: values missing, unseen, out of range or of a wrong type, and pairs that agree."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from model.monitoring.arrays import Ints
 from model.monitoring.cells import CategoryCells, NumberCells
 from model.monitoring.evidence import Span, Stream
-from model.monitoring.reference import FeatureReference
+from model.monitoring.feature import FeatureReference
+from model.monitoring.pairs import PAIRS, PairReference
 from model.monitoring.results import Check
 
 
@@ -26,8 +28,54 @@ def quality_streams(
 def _rate_stream(
     feature: FeatureReference, check: Check, windows: Ints, spans: Sequence[Span], delta: float
 ) -> Stream:
-    reference = rate(feature, check, feature.counts.values[None])[0]
-    return Stream(feature, check, "rate", reference, rate(feature, check, windows), spans, delta)
+    read = partial(rate, feature, check)
+    reference = read(feature.counts.values[np.newaxis])[0]
+    return Stream(
+        label=feature.label,
+        role="output" if feature.is_output else "feature",
+        check=check,
+        shape="rate",
+        reference=reference,
+        windows=read(windows),
+        spans=spans,
+        delta=delta,
+        part=feature.name,
+        read=read,
+        feature=feature,
+        limits={0: _limit(feature, check, reference)},
+    )
+
+
+def _limit(feature: FeatureReference, check: Check, reference: Ints) -> tuple[int, int]:
+    if check == "unseen":
+        return feature.unseen_sample
+    # Training's own smallest and largest values end the range: what lies beyond them has the law of one more
+    # row.
+    n_more = 1 if check == "out_of_range" else 0
+    return int(reference[0]) + n_more, int(reference.sum())
+
+
+def pair_streams(pairs: PairReference, windows: Ints, spans: Sequence[Span], delta: float) -> list[Stream]:
+    """Return the rates of agreement of all pairs; ``windows`` has shape (n_spans, n_counts of the pairs)."""
+    found = []
+    for position, (first, second) in enumerate(pairs.cells.names):
+        read = partial(pairs.cells.read, position)
+        found.append(
+            Stream(
+                label=f"{first} and {second}",
+                role="pair",
+                check="agreement",
+                shape="rate",
+                reference=read(pairs.counts.values[np.newaxis])[0],
+                windows=read(windows),
+                spans=spans,
+                delta=delta,
+                part=PAIRS,
+                read=read,
+                members=(first, second),
+            )
+        )
+    return found
 
 
 def rate(feature: FeatureReference, check: Check, windows: Ints) -> Ints:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["ok", "drift", "insufficient_data"]
-Check = Literal["distribution", "missing", "unseen", "out_of_range", "type_fault"]
+Check = Literal["distribution", "missing", "unseen", "out_of_range", "type_fault", "agreement"]
+Role = Literal["feature", "output", "pair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class FeatureDrift:
     """
 
     feature: str
-    role: Literal["feature", "output"]
+    role: Role
     check: Check
     statistic_name: str
     statistic: float | None
@@ -45,6 +46,8 @@ class FeatureDrift:
     sentence: str
     median_reference: float | None = None
     median_current: float | None = None
+    since_period: int | None = None
+    place: str = ""
     distances: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
@@ -73,6 +76,8 @@ class FeatureDrift:
             "sentence": self.sentence,
             "median_reference": self.median_reference,
             "median_current": self.median_current,
+            "since_period": self.since_period,
+            "place": self.place,
             "distances": dict(self.distances),
         }
 
@@ -81,8 +86,8 @@ class FeatureDrift:
 class DriftResult:
     """One check of one model: features and outputs, data quality, and how it was decided.
 
-    ``features`` has one entry a feature and output, ``quality`` one for each quality check; both are sorted
-    by how far the statistic is beyond its threshold, the farthest first.
+    ``features`` has one entry a feature and output, ``quality`` one for each quality check, ``pairs`` those
+    pairs of features whose agreement changed most. All are sorted: what drifted first, then by effect.
     """
 
     verdict: Verdict
@@ -91,6 +96,7 @@ class DriftResult:
     n_rows: int
     features: tuple[FeatureDrift, ...]
     quality: tuple[FeatureDrift, ...] = ()
+    pairs: tuple[FeatureDrift, ...] = ()
 
     @property
     def is_drift(self) -> bool:
@@ -100,7 +106,7 @@ class DriftResult:
     @property
     def drifted(self) -> tuple[FeatureDrift, ...]:
         """Everything that drifted, the worst first."""
-        return tuple(one for one in (*self.features, *self.quality) if one.is_drift)
+        return tuple(one for one in (*self.features, *self.quality, *self.pairs) if one.is_drift)
 
     def to_document(self) -> dict[str, Any]:
         """Return a dict of JSON types."""
@@ -113,6 +119,7 @@ class DriftResult:
             "drifted": list(dict.fromkeys(one.feature for one in self.drifted)),
             "features": [one.to_document() for one in self.features],
             "quality": [one.to_document() for one in self.quality],
+            "pairs": [one.to_document() for one in self.pairs],
         }
 
 

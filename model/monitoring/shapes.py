@@ -6,7 +6,8 @@ import numpy as np
 
 from model.monitoring.arrays import Floats, Ints
 from model.monitoring.cells import CategoryCells, NumberCells
-from model.monitoring.reference import FeatureReference, ModelCounts, ModelReference
+from model.monitoring.feature import FeatureReference
+from model.monitoring.reference import ModelCounts, ModelReference
 
 N_BINS = 24
 N_CATEGORIES = 24

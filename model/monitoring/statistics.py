@@ -127,6 +127,20 @@ def chi_square(reference: Ints, current: Ints, *, min_expected: float = _MIN_EXP
     return ChiSquare(statistic, freedom, float(special.chdtrc(freedom, statistic)))
 
 
+def rate_p_value(reference: Ints, current: Ints, *, min_expected: float = _MIN_EXPECTED) -> float | None:
+    """Chance of so large a difference of two rates, each given as rows with and rows without a property.
+
+    The chi-square test of ``chi_square`` for two cells, in closed form: Pearson, "On the criterion that a
+    given system of deviations ...", Phil. Mag. 50 (1900). ``None`` if a cell's expected count is small.
+    """
+    (a, b), (c, d) = reference.tolist(), current.tolist()
+    n_all, least = a + b + c + d, min(a + c, b + d) * min(a + b, c + d)
+    if not n_all or least / n_all < min_expected:
+        return None
+    statistic = (a * d - b * c) ** 2 * n_all / ((a + b) * (c + d) * (a + c) * (b + d))
+    return math.erfc(math.sqrt(statistic / 2))
+
+
 def _pooled(table: Floats, min_expected: float) -> Floats:
     sums = table.sum(axis=0)
     order = np.argsort(sums, kind="stable")

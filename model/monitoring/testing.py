@@ -7,7 +7,7 @@ import numpy as np
 
 from model.monitoring.arrays import Floats, Ints
 from model.monitoring.comparison import effect, p_value
-from model.monitoring.evidence import Evidence, Stream
+from model.monitoring.evidence import Evidence, Stream, largest_gap
 from model.monitoring.policy import Policy
 from model.monitoring.statistics import chi_square, ks_distance
 
@@ -47,7 +47,8 @@ def _evidence(stream: Stream, p: float | None, threshold: float, policy: Policy)
     strength = 0.0 if p is None else _strength(p, threshold)
     if policy.name != "ks_pvalue" and (effect(stream, window) or 0.0) < stream.delta:
         strength = min(strength, 1.0)
-    return Evidence(name, statistic, threshold, strength, stream.spans[0], window, threshold_on="p_value")
+    place = largest_gap(stream.reference, window) if stream.shape == "number" else None
+    return Evidence(name, statistic, threshold, strength, stream.spans[0], window, place, "p_value")
 
 
 def _strength(p: float, threshold: float) -> float:

@@ -4,114 +4,159 @@ from datetime import date, timedelta
 
 from model.monitoring.arrays import Ints
 from model.monitoring.cells import CategoryCells, NumberCells
-from model.monitoring.reference import FeatureReference
+from model.monitoring.evidence import Evidence, Stream
+from model.monitoring.feature import FeatureReference
+from model.monitoring.results import Place
 from model.monitoring.statistics import largest_share_change, quantile
 
 _EPOCH = date(1970, 1, 1)
 _RATES = {
-    "missing": "missing",
-    "unseen": "never seen in training",
-    "out_of_range": "out of range",
-    "type_fault": "of a wrong type",
+    "missing": "missing values",
+    "unseen": "categories not in training",
+    "out_of_range": "values out of range",
+    "type_fault": "values of a wrong type",
 }
+_NOTHING = "has no values to compare"
 
 
-def describe_change(feature: FeatureReference, reference: Ints, current: Ints) -> str:
-    """Say how a feature's values moved, such as "tempo is 14 bpm higher at the median (118 → 132)".
-
-    ``reference`` and ``current`` are counts of rows that have a value, shape (n_values,).
-    """
+def describe(stream: Stream, evidence: Evidence) -> str:
+    """Say what the evidence means, such as "tempo is 14 bpm higher at the median (118 → 132)"."""
+    feature, reference, window = stream.feature, stream.reference, evidence.window
+    if not reference.sum() or not window.sum():
+        return f"{stream.label} {_NOTHING}"
+    if stream.shape == "rate":
+        return _describe_rate(stream, window)
+    if feature is None:
+        return f"{stream.label} changed"
     if isinstance(feature.cells, CategoryCells):
-        return _describe_shares(feature.label, feature.cells, reference, current)
-    return _describe_numbers(feature, feature.cells, reference, current)
+        return _describe_shares(feature, feature.cells, reference, window)
+    return _describe_numbers(feature, feature.cells, reference, evidence)
 
 
-def describe_rate(label: str, check: str, before: float, after: float) -> str:
-    """Say how a rate moved, such as "tempo: missing rose from 0 % to 8 %"."""
-    return f"{label}: {_RATES[check]} {_moved(before, after)}"
-
-
-def describe_constant(feature: FeatureReference, value: str) -> str:
-    """Say that a feature has only one value now."""
-    return f"{feature.label} has only the value {value} now"
+def describe_place(stream: Stream, place: Place | None) -> str:
+    """Say where a share changed: "above 180", "up to 5", "'diesel'"; empty for rates."""
+    if place is None or stream.feature is None or stream.shape == "rate":
+        return ""
+    cells = stream.feature.cells
+    if isinstance(cells, CategoryCells):
+        return _category(cells, place.cell)
+    return _cut(stream.feature, cells, stream.reference, place)
 
 
 def percent(share: float) -> str:
-    """Write a share with as many digits as it needs: 12 %, 3.4 %, 0.05 %.
+    """Write a share with as many digits as it needs.
 
-    >>> [percent(share) for share in (0, 0.1234, 0.0345, 0.00046, 1)]
-    ['0 %', '12 %', '3.5 %', '0.05 %', '100 %']
+    >>> [percent(share) for share in (0, 0.1234, 0.0345, 0.00046, 0.999, 1)]
+    ['0 %', '12 %', '3.5 %', '0.05 %', '99.9 %', '100 %']
     """
     points = 100 * share
-    digits = 0 if points == 0 or 9.95 <= points <= 99 or points == 100 else 1 if points >= 0.95 else 2
+    distance = min(points, 100 - points)
+    digits = 0 if distance == 0 or distance >= 9.95 else 1 if distance >= 0.095 * 10 or points > 50 else 2
     return f"{points:.{digits}f} %"
 
 
+def figure(value: float) -> str:
+    """Write a number with three significant digits, but all of those before its point.
+
+    >>> [figure(value) for value in (118.4, 13.94, 0.04171, 15204.0, 2.0)]
+    ['118', '13.9', '0.0417', '15204', '2']
+    """
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def _describe_rate(stream: Stream, window: Ints) -> str:
+    before, after = stream.reference[0] / stream.reference.sum(), window[0] / window.sum()
+    if stream.check == "agreement":
+        now = f"{percent(float(after))} of rows now, {percent(float(before))} in training"
+        return f"{stream.label} go together otherwise than they did: on the same side in {now}"
+    return f"{stream.label}: share of {_RATES[stream.check]} {_moved(float(before), float(after))}"
+
+
 def _moved(before: float, after: float) -> str:
-    verb = "rose" if after > before else "fell"
-    return f"{verb} from {percent(before)} to {percent(after)}"
+    if before == after:
+        return f"stayed at {percent(after)}"
+    return f"{'rose' if after > before else 'fell'} from {percent(before)} to {percent(after)}"
 
 
-def _describe_shares(label: str, cells: CategoryCells, reference: Ints, current: Ints) -> str:
-    change = largest_share_change(reference, current)
-    if change is None:
-        return f"{label} has no values to compare"
-    cell, difference = change
-    if difference == 0:
-        return f"{label} has the shares of training"
-    what = f"'{cells.categories[cell]}'" if cell < len(cells.categories) else "categories not in training"
-    moved = _moved(reference[cell] / reference.sum(), current[cell] / current.sum())
-    return f"share of {what} in {label} {moved}"
+def _describe_shares(feature: FeatureReference, cells: CategoryCells, reference: Ints, window: Ints) -> str:
+    cell, _ = largest_share_change(reference, window) or (0, 0.0)
+    moved = _moved(float(reference[cell] / reference.sum()), float(window[cell] / window.sum()))
+    return f"share of {_category(cells, cell)} in {feature.label} {moved}"
 
 
-def _describe_numbers(feature: FeatureReference, cells: NumberCells, reference: Ints, current: Ints) -> str:
-    before = [quantile(cells.borders, reference, level) for level in (0.25, 0.5, 0.75)]
-    after = [quantile(cells.borders, current, level) for level in (0.25, 0.5, 0.75)]
-    if before[1] is None or after[1] is None:
-        return f"{feature.label} has no values to compare"
-    if _is_moved(cells, reference, before[1], after[1]):
-        return _describe_level(feature, before[1], after[1])
-    return _describe_spread(feature, before, after)
+def _category(cells: CategoryCells, cell: int) -> str:
+    return f"'{cells.categories[cell]}'" if cell < len(cells.categories) else "categories not in training"
+
+
+def _describe_numbers(
+    feature: FeatureReference, cells: NumberCells, reference: Ints, evidence: Evidence
+) -> str:
+    window = evidence.window
+    before, after = (quantile(cells.borders, counts, 0.5) for counts in (reference, window))
+    if before is None or after is None:
+        return f"{feature.label} {_NOTHING}"
+    if _is_constant(cells, window) and not _is_constant(cells, reference):
+        return f"{feature.label} has only the value {_written(feature, after)} now"
+    if _is_moved(cells, reference, before, after) and len(cells.borders) > 2:
+        return _describe_level(feature, before, after)
+    return _describe_share_at(feature, cells, reference, evidence)
+
+
+def _is_constant(cells: NumberCells, counts: Ints) -> bool:
+    cell = int(counts.argmax())
+    return 2 <= cell < cells.n_values - 1 and cell % 2 == 0 and bool(counts[cell] == counts.sum())
 
 
 def _is_moved(cells: NumberCells, reference: Ints, before: float, after: float) -> bool:
     # Moved by more than a twentieth of the middle half: less is not what an alarm is about.
     low, high = quantile(cells.borders, reference, 0.25), quantile(cells.borders, reference, 0.75)
-    width = (high or 0.0) - (low or 0.0)
-    return abs(after - before) > 0.05 * width
+    return abs(after - before) > 0.05 * ((high or 0.0) - (low or 0.0))
 
 
 def _describe_level(feature: FeatureReference, before: float, after: float) -> str:
+    span = f"({_written(feature, before)} → {_written(feature, after)})"
     if feature.kind == "date":
         side = "later" if after > before else "earlier"
-        days = f"{_figure(abs(after - before))} days {side}"
-        return f"{feature.label} is {days} at the median ({_day(before)} → {_day(after)})"
+        return f"{feature.label} is {figure(abs(after - before))} days {side} at the median {span}"
     side = "higher" if after > before else "lower"
-    size = f"{_figure(abs(after - before))} {feature.unit}".strip()
-    return f"{feature.label} is {size} {side} at the median ({_figure(before)} → {_figure(after)})"
+    size = f"{figure(abs(after - before))} {feature.unit}".strip()
+    return f"{feature.label} is {size} {side} at the median {span}"
 
 
-def _describe_spread(feature: FeatureReference, before: list[float | None], after: list[float | None]) -> str:
-    write = _day if feature.kind == "date" else _figure
-    halves = [
-        f"{write(low)} to {write(high)}"
-        for low, _, high in (before, after)
-        if low is not None and high is not None
-    ]
-    if len(set(halves)) == 2:
-        return (
-            f"the middle half of {feature.label} went from {halves[0]} to {halves[1]} {feature.unit}".strip()
-        )
-    return f"{feature.label} has the median of training but another shape"
+def _describe_share_at(
+    feature: FeatureReference, cells: NumberCells, reference: Ints, evidence: Evidence
+) -> str:
+    place, window = evidence.place, evidence.window
+    if place is None:
+        return f"{feature.label} has about the median of training but another shape"
+    before, after = (counts[: place.cell + 1].sum() / counts.sum() for counts in (reference, window))
+    if _is_upper(reference, place):
+        before, after = 1 - before, 1 - after
+    return f"share of {feature.label} {_cut(feature, cells, reference, place)} {_moved(before, after)}"
 
 
-def _figure(value: float) -> str:
-    # Three significant digits, but never fewer than the whole part has: 118, 13.9, 0.0417, 1520.
-    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+def _cut(feature: FeatureReference, cells: NumberCells, reference: Ints, place: Place) -> str:
+    # A cell on a border counts the border in; the open cell after it ends below the next one.
+    last = len(cells.borders) - 1
+    border = min(max(place.cell - 1, 0) // 2, last)
+    if last < 0:
+        return ""
+    written = _written(feature, float(cells.borders[border]))
+    is_on = place.cell % 2 == 0 and place.cell > 0
+    if _is_upper(reference, place):
+        return f"{'above' if is_on else 'at or above'} {written}"
+    return f"{'up to' if is_on else 'below'} {written}"
 
 
-def _day(value: float) -> str:
+def _is_upper(reference: Ints, place: Place) -> bool:
+    # People say "above 180 rose from 1 %", not "up to 180 fell from 99 %".
+    return bool(2 * reference[: place.cell + 1].sum() > reference.sum())
+
+
+def _written(feature: FeatureReference, value: float) -> str:
+    if feature.kind != "date":
+        return figure(value)
     try:
         return (_EPOCH + timedelta(days=value)).isoformat()
     except OverflowError:
-        return _figure(value)
+        return figure(value)
