@@ -133,7 +133,8 @@ def verify(manifest: Manifest, key: bytes) -> None:
     IntegrityError
         If it did not, or the manifest was changed since.
     """
-    if not hmac.compare_digest(manifest.signature, _signature(manifest, key)):
+    # As bytes, since a forged signature may hold any letter.
+    if not hmac.compare_digest(manifest.signature.encode(), _signature(manifest, key).encode()):
         raise IntegrityError(
             f"Version {manifest.version} of {manifest.model} was not signed with this installation's key, or"
             " was changed since. SIGNING_KEY (or STATE_DIR/signing-key) must be the one it was stored with."
@@ -143,7 +144,7 @@ def verify(manifest: Manifest, key: bytes) -> None:
 def checked(manifest: Manifest, name: str, content: bytes) -> bytes:
     """Return a part's bytes if they are those that were signed; raises IntegrityError if not."""
     expected = manifest.parts.get(name, "")
-    if not hmac.compare_digest(expected, digest(content)):
+    if not hmac.compare_digest(expected.encode(), digest(content).encode()):
         raise IntegrityError(
             f"{name} of version {manifest.version} of {manifest.model} is not what was signed."
         )

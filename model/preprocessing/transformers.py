@@ -5,7 +5,7 @@ Each is stateless or learns in ``fit``, names its outputs, survives ``clone`` an
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,10 +30,13 @@ class _Numeric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
     def _checked(self, X: ArrayLike, *, is_new: bool = False) -> Floats:
         if not is_new:
             check_is_fitted(self, "n_features_in_")
-        table: Floats = validate_data(
-            self, X, reset=is_new, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=0
-        )
+        table: Floats = validate_data(self, X, reset=is_new, dtype=np.float64, ensure_all_finite="allow-nan")
         return table
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def _more_names(self, names: Iterable[str] | None, suffixes: list[str]) -> NDArray[np.object_]:
         numbered = [f"x{i}" for i in range(self.n_features_in_)]
@@ -126,10 +129,10 @@ class HatBasis(_Numeric):
         self.n_knots = n_knots
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn the knots of each column; a column of one value gets one knot."""
+        """Learn the knots of each column; a column of one value, or none, gets one knot."""
         levels = np.linspace(0, 1, self.n_knots)
         table = self._checked(X, is_new=True)
-        self.knots_ = [np.unique(np.nanquantile(column, levels)) for column in table.T]
+        self.knots_ = [_knots(column[~np.isnan(column)], levels) for column in table.T]
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
@@ -163,6 +166,10 @@ class HatBasis(_Numeric):
         last = graph.node("Sub", first, one)
         upper = graph.node("Concat", first, ramps, axis=1)
         return graph.node("Sub", upper, graph.node("Concat", ramps, last, axis=1))
+
+
+def _knots(present: Floats, levels: Floats) -> Floats:
+    return np.unique(np.quantile(present, levels)) if len(present) else np.zeros(1)
 
 
 def _hats(column: Floats, knots: Floats) -> Floats:
