@@ -13,7 +13,8 @@ from model.monitoring.results import DriftResult, FeatureDrift
 from utils.mongo.alerts import AlertStore
 from utils.mongo.connection import Document
 
-REMIND_EVERY = timedelta(days=1)
+# Less than a day, so that a check a little early still reminds and reminders do not creep through the day.
+REMIND_EVERY = timedelta(hours=23)
 
 
 class Alarms:

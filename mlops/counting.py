@@ -12,7 +12,7 @@ from typing import Any
 
 from model.monitoring.reference import PREDICTION, PROBABILITY, ModelCounts, ModelReference
 from utils.errors import ConflictError, NotFoundError
-from utils.mongo.counts import Cell, CountStore, Parts
+from utils.mongo.counts import NOTHING, Cell, CountStore, Parts
 from utils.mongo.predictions import PredictionStore
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,12 @@ class Counter:
 
         Raises UnavailableError while MongoDB is away; what was counted until then stays counted.
         """
-        return sum(self._count_spool(spool) for spool in self._predictions.spools())
+        counted, stored = self._counts.watermarks(), self._predictions.last_positions()
+        behind = {spool: counted.get(spool, NOTHING) for spool in stored}
+        return sum(self._count_spool(s, before) for s, before in behind.items() if before < stored[s])
 
-    def _count_spool(self, spool: str) -> int:
+    def _count_spool(self, spool: str, before: int) -> int:
         counted = 0
-        before = self._counts.watermark(spool)
         while rows := self._predictions.after(spool, before, BATCH, fields=FIELDS):
             after = int(rows[-1]["seq"])
             try:

@@ -6,6 +6,8 @@ other body is read generically and each row examined, which names every fault an
 
 import csv
 import io
+import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -21,6 +23,7 @@ from utils.errors import BadRequestError, Fault, InvalidRowsError, TooLargeError
 
 WRAPPERS = ("data", "instances")
 MAX_FAULTS = 100
+MAX_DIGITS = 400
 
 Scalar = str | int | float | bool | None
 
@@ -284,10 +287,21 @@ def parse_json(body: bytes) -> object:
         return msgspec.json.decode(body)
     except RecursionError:
         raise BadRequestError("The body is nested too deeply.") from None
+    except msgspec.ValidationError:
+        # A number beyond a double. Read it as infinite, so that the fault is found where it stands.
+        return json.loads(body, parse_int=_integer, parse_constant=_refuse_constant)
     except msgspec.DecodeError as error:
         raise BadRequestError(f"The body is not JSON: {error}.") from None
     except UnicodeDecodeError:
         raise BadRequestError("The body is not UTF-8.") from None
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) < MAX_DIGITS else math.inf
+
+
+def _refuse_constant(name: str) -> object:
+    raise BadRequestError(f"The body is not JSON: {name} is no number.")
 
 
 def _invalid(faults: Sequence[Fault], n_rows: int) -> InvalidRowsError:

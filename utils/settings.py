@@ -78,14 +78,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "neptune",
     )
     neptune_api_token: Annotated[
-        str | None, Secret, Meta(description="Token of a self-hosted Neptune. Unset: offline runs.")
+        str | None,
+        Secret,
+        Meta(description="Token of a self-hosted Neptune, used with `NEPTUNE_PROJECT`. Unset: offline runs."),
     ] = None
     neptune_project: Annotated[str | None, Meta(description="Neptune project, `workspace/name`.")] = None
     neptune_mode: Annotated[
         Literal["async", "offline", "debug"] | None, Meta(description="Overrides how Neptune is used.")
     ] = None
     mlflow_tracking_uri: Annotated[
-        str | None, Secret, Meta(description="MLflow server or store. Unset: files under `STATE_DIR`.")
+        str | None, Secret, Meta(description="MLflow server or store. Unset: `STATE_DIR/mlflow.db`.")
     ] = None
 
     alert_webhook_url: Annotated[

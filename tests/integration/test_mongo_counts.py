@@ -32,7 +32,7 @@ def test_counts_and_the_watermark_move_together(store):
     commit(store, -1, 9)
     commit(store, 9, 14, counts=b"y")
 
-    assert store.watermark("s") == 14
+    assert store.watermarks()["s"] == 14
     assert store.hours("songs", "1", HOUR, HOUR + timedelta(hours=1)) == {HOUR: {"a.b": b"xy"}}
     assert [hour["n_rows"] for hour in store.traffic("songs", HOUR, HOUR + timedelta(hours=1))] == [15]
 
@@ -55,7 +55,7 @@ def test_a_counter_that_fails_half_way_changes_nothing(store):
     with pytest.raises(MemoryError):
         store.commit("s", 9, 14, {CELL: (5, {"a.b": b"y"})}, fail)
 
-    assert store.watermark("s") == 9
+    assert store.watermarks()["s"] == 9
     assert store.hours("songs", "1", HOUR, HOUR + timedelta(hours=1)) == {HOUR: {"a.b": b"x"}}
 
 

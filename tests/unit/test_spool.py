@@ -246,22 +246,38 @@ def test_leftovers_of_a_removal_that_was_cut_short_are_cleared(folder):
 
 
 def test_appends_that_meet_share_a_commit(spool, monkeypatch):
-    groups = []
-    add = segment.Segment.add
-    monkeypatch.setattr(
-        segment.Segment, "add", lambda self, entries: (groups.append(len(entries)), add(self, entries))
-    )
-    writers = [threading.Thread(target=spool.append, args=(b"x", 1)) for _ in range(8)]
-    with spool._lock:
-        for thread in writers:
-            thread.start()
-        while len(spool._arrivals) < 8:
-            threading.Event().wait(0.001)
-    for thread in writers:
+    groups, add = [], segment.Segment.add
+    may_go, is_in = threading.Event(), threading.Event()
+
+    def slow_add(self, entries):
+        is_in.set()
+        assert may_go.wait(10)
+        groups.append(len(entries))
+        add(self, entries)
+
+    monkeypatch.setattr(segment.Segment, "add", slow_add)
+    first, *others = [threading.Thread(target=spool.append, args=(b"x", 1)) for _ in range(8)]
+    first.start()
+    is_in.wait(10)
+    for thread in others:
+        thread.start()
+    while len(spool._arrivals._waiting) < 7:
+        threading.Event().wait(0.001)
+    may_go.set()
+    for thread in (first, *others):
         thread.join()
 
-    assert groups == [8]
-    assert len(shipped(spool)) == 8
+    assert groups == [1, 7]
+    assert [entry.seq for entry in shipped(spool)] == list(range(1, 9))
+
+
+def test_an_error_that_nobody_expected_leaves_no_append_waiting(spool, monkeypatch):
+    monkeypatch.setattr(segment.Segment, "add", lambda self, entries: {}["bug"])
+    with pytest.raises(KeyError):
+        spool.append(b"x", 1)
+    monkeypatch.undo()
+
+    assert spool.append(b"y", 1) == 1
 
 
 def test_a_group_that_cannot_be_written_is_refused_as_a_whole(spool):

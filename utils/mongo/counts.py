@@ -32,6 +32,9 @@ class Cell:
         return f"{self.model}/{self.version}/{self.hour.isoformat()}"
 
 
+NOTHING = -1  # the watermark of a spool of which no row is counted
+
+
 class CountStore:
     """Collections ``drift_counts`` (one document a cell) and ``watermarks`` (one a spool)."""
 
@@ -40,11 +43,10 @@ class CountStore:
         self._counts = db["drift_counts"]
         self._watermarks = db["watermarks"]
 
-    def watermark(self, spool: str) -> int:
-        """Return the position in ``spool`` up to which rows are counted, -1 before the first."""
+    def watermarks(self) -> dict[str, int]:
+        """Return the position up to which rows are counted of each spool of which any are."""
         with translated():
-            found = self._watermarks.find_one({"_id": spool})
-        return int(found["seq"]) if found else -1
+            return {found["_id"]: int(found["seq"]) for found in self._watermarks.find()}
 
     def commit(
         self,
@@ -82,7 +84,7 @@ class CountStore:
 
     def _move(self, spool: str, before: int, after: int, session: ClientSession) -> None:
         found = self._watermarks.find_one({"_id": spool}, session=session)
-        if (int(found["seq"]) if found else -1) != before:
+        if (int(found["seq"]) if found else NOTHING) != before:
             raise ConflictError(f"Another counter is at work on spool {spool}.")
         self._watermarks.update_one({"_id": spool}, {"$set": {"seq": after}}, upsert=True, session=session)
 

@@ -108,11 +108,15 @@ class PredictionStore:
         with translated():
             return list(self._predictions.aggregate(steps))
 
-    def spools(self) -> list[str]:
-        """Return the ids of all spools from which predictions came."""
-        # Without a filter it is answered by one look into the index for each spool, however long the log.
+    def last_positions(self) -> dict[str, int]:
+        """Return for each spool from which predictions came the last position that is stored."""
+        steps: list[Document] = [
+            {"$sort": {"spool": -1, "seq": -1}},
+            {"$group": {"_id": "$spool", "seq": {"$first": "$seq"}}},  # one look into the index a spool
+        ]
         with translated():
-            return sorted(spool for spool in self._predictions.distinct("spool") if spool is not None)
+            found = list(self._predictions.aggregate(steps))
+        return {spool["_id"]: spool["seq"] for spool in found if spool["_id"] is not None}
 
     def after(
         self, spool: str, seq: int, limit: int, *, fields: Sequence[str] | None = None

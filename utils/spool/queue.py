@@ -4,11 +4,11 @@ import logging
 import sqlite3
 import threading
 import uuid
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 from utils.errors import SpoolFullError
+from utils.spool.arrivals import Arrival, Arrivals
 from utils.spool.claim import Claim
 from utils.spool.segment import Entry, Segment, is_damage
 from utils.spool.wal import estimated_bytes
@@ -17,18 +17,6 @@ log = logging.getLogger(__name__)
 
 # An unsealed segment takes 2 kB of disk for a row of 400 bytes, a compacted one 500 bytes.
 SEGMENT_BYTES = 16_000_000
-
-
-class _Arrival:
-    """One append on its way: where it went, or why it was refused."""
-
-    __slots__ = ("payload", "refusal", "rows", "seq")
-
-    def __init__(self, payload: bytes, rows: int) -> None:
-        self.payload = payload
-        self.rows = rows
-        self.seq = 0
-        self.refusal = "The log of predictions cannot be written."
 
 
 class Spool:
@@ -58,7 +46,7 @@ class Spool:
         self._claim = claim
         self._max_bytes = max_bytes
         self._fsync = fsync
-        self._arrivals: deque[_Arrival] = deque()
+        self._arrivals = Arrivals(self._commit)
         self._lock = threading.Lock()
         self._has_entries = threading.Event()
         self._active: Segment | None = None
@@ -116,7 +104,7 @@ class Spool:
     def append(self, payload: bytes, rows: int) -> int:
         """Keep ``payload`` and return the number of its first row; when this returns, it is durable.
 
-        Whoever gets the lock commits for all that wait for it, so that appends that meet share one commit.
+        Appends that meet share one commit.
 
         Parameters
         ----------
@@ -132,11 +120,8 @@ class Spool:
         """
         if rows < 1:
             raise ValueError(f"rows must be at least 1, not {rows}")
-        arrival = _Arrival(payload, rows)
-        self._arrivals.append(arrival)
-        with self._lock:
-            if self._arrivals and not arrival.seq:
-                self._commit_arrivals()
+        arrival = Arrival(payload, rows)
+        self._arrivals.settle(arrival)
         if not arrival.seq:
             raise SpoolFullError(arrival.refusal)
         return arrival.seq
@@ -176,38 +161,42 @@ class Spool:
                 segment.compact()
             self._claim.release(remove=not self._sealed)
 
-    def _commit_arrivals(self) -> None:
-        arrivals, entries = self._take_arrivals()
-        if not entries:
-            return
-        try:
-            self._writable().add(entries)
-        except (sqlite3.Error, OSError) as error:
-            self._refuse(arrivals, error)
-            return
-        for arrival, entry in zip(arrivals, entries, strict=True):
-            arrival.seq = entry.seq
-            self.answered += entry.rows
-        if not self._has_entries.is_set():
-            self._has_entries.set()
+    def _commit(self, arrivals: Sequence[Arrival]) -> None:
+        with self._lock:
+            accepted = self._accepted(arrivals)
+            entries = self._numbered(accepted)
+            if not entries:
+                return
+            try:
+                self._writable().add(entries)
+            except (sqlite3.Error, OSError) as error:
+                self._refuse(accepted, error)
+                return
+            for arrival, entry in zip(accepted, entries, strict=True):
+                arrival.seq = entry.seq
+                self.answered += entry.rows
+            if not self._has_entries.is_set():
+                self._has_entries.set()
 
-    def _take_arrivals(self) -> tuple[list[_Arrival], list[Entry]]:
-        """Return all that wait, numbered, but for those that are refused."""
-        taken, entries = [], []
-        seq, size = self.answered + 1, 0
-        while self._arrivals:
-            arrival = self._arrivals.popleft()
-            size += estimated_bytes(arrival.payload)
+    def _accepted(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        accepted, size = [], 0
+        for arrival in arrivals:
+            needed = estimated_bytes(arrival.payload)
             if self._is_closed:
                 arrival.refusal = "The service is stopping."
-            elif not self._has_room_for(size):
+            elif not self._has_room_for(size + needed):
                 arrival.refusal = "The log of predictions is full: MongoDB has been away for too long."
-                size -= estimated_bytes(arrival.payload)
             else:
-                taken.append(arrival)
-                entries.append(Entry(seq, arrival.payload, arrival.rows))
-                seq += arrival.rows
-        return taken, entries
+                accepted.append(arrival)
+                size += needed
+        return accepted
+
+    def _numbered(self, arrivals: Sequence[Arrival]) -> list[Entry]:
+        entries, seq = [], self.answered + 1
+        for arrival in arrivals:
+            entries.append(Entry(seq, arrival.payload, arrival.rows))
+            seq += arrival.rows
+        return entries
 
     def _has_room_for(self, size: int) -> bool:
         allowed = self._max_bytes - self.reserved_bytes
@@ -215,7 +204,7 @@ class Spool:
             self._active.measure()
         return self.size_bytes + size <= allowed
 
-    def _refuse(self, arrivals: Sequence[_Arrival], error: sqlite3.Error | OSError) -> None:
+    def _refuse(self, arrivals: Sequence[Arrival], error: sqlite3.Error | OSError) -> None:
         log.error("The spool cannot be written: %s", error)
         for arrival in arrivals:
             arrival.refusal = f"The log of predictions cannot be written: {error}."
