@@ -106,3 +106,11 @@ class Timeline:
     def of(counts: ModelCounts) -> "Timeline":
         """Return the timeline of a single window."""
         return Timeline((counts,))
+
+    def same_phase(self, season: int) -> tuple[ModelCounts, ...]:
+        """Return the earlier periods at the same place in a season, such as the same hour of earlier weeks.
+
+        Their sum makes a reference in which the season is normal:
+        ``reference.rebased(reference.total(...))``.
+        """
+        return self.periods[-1 - season :: -season]
