@@ -31,7 +31,7 @@ ROOMY = 4_000_000_000
 
 def main() -> None:
     """Run the parts that are named on the command line, or all."""
-    parts = {"append": append, "threads": threads, "record": record, "ship": ship}
+    parts = {"append": append, "threads": threads, "sync": sync, "record": record, "ship": ship}
     folder = Path(tempfile.mkdtemp(prefix="bench-spool-", dir="."))
     try:
         for name in sys.argv[1:] or parts:
@@ -89,12 +89,12 @@ class Nothing:
 class Plain:
     """One table, one connection: INSERT and COMMIT under a lock, SELECT and DELETE to ship."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, synchronous: str = "OFF") -> None:
         self._lock = threading.Lock()
         self._seq = 0
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = OFF"):
-            self._connection.execute(statement)
+        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", f"synchronous = {synchronous}"):
+            self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, payload BLOB, rows INTEGER)")
 
     def append(self, payload: bytes, rows: int) -> int:
@@ -202,6 +202,36 @@ def ship_loop(log: Log, stopped: threading.Event) -> None:
     while not stopped.wait(0.2):
         while len(batch := log.peek(200)) == 200:
             log.forget(batch[-1].seq)
+
+
+def sync(folder: Path) -> None:
+    """Appends that the disk has (SPOOL_FSYNC), with as many threads as said."""
+    for n_threads in (1, 4, 16):
+        plain = synced(Plain(folder / f"sync-{n_threads}", "FULL"), n_threads)
+        ours = synced(Spool.open(folder / "sync", max_bytes=ROOMY, fsync=True), n_threads)
+        print(f"  {n_threads:2} threads: INSERT + COMMIT under a lock {plain}; this spool {ours}")
+
+
+def synced(log: Log, n_threads: int, seconds: float = 2.0) -> str:
+    """Let ``n_threads`` append as often as they can."""
+    stopped, counts = threading.Event(), [0] * n_threads
+    running = [threading.Thread(target=append_loop, args=(log, stopped, counts, n)) for n in range(n_threads)]
+    cpu = time.process_time()
+    for thread in running:
+        thread.start()
+    time.sleep(seconds)
+    stopped.set()
+    for thread in running:
+        thread.join()
+    cpu = (time.process_time() - cpu) / sum(counts) * 1e6
+    return f"{sum(counts) / seconds:6,.0f} a second, {cpu:4.0f} µs CPU each"
+
+
+def append_loop(log: Log, stopped: threading.Event, counts: list[int], thread: int) -> None:
+    """Append until told to stop."""
+    while not stopped.is_set():
+        log.append(PAYLOAD, 1)
+        counts[thread] += 1
 
 
 def logged(n_rows: int) -> LoggedRequest:

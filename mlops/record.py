@@ -43,6 +43,8 @@ class UnreadableRecordError(VigiaError):
 class LoggedRequest(msgspec.Struct, array_like=True, frozen=True):
     """One answered request. Each sequence has one item a row, in the order of the rows.
 
+    Spools outlive upgrades of this program: new fields go to the end and have a default.
+
     Attributes
     ----------
     request_id, model, version : str

@@ -14,9 +14,9 @@ import os
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +42,8 @@ TOO_LARGE_BYTES = 15_000_000
 # How far ahead, and how many requests, are tried to see whether MongoDB takes anything at all.
 PROBE_ROWS = 5_000
 PROBE_ENTRIES = 20
+
+Refusal = tuple[Document, Exception]
 
 
 class Store(Protocol):
@@ -187,33 +189,41 @@ class Shipper:
     def _send(self, spool: Spool, batch: list[Document]) -> int:
         """Store a batch, set aside what is refused, and return how many were stored."""
         refused = self._refused(batch)
-        if len(refused) == len(batch) and not self._is_their_own_fault(spool, refused):
-            # No permission, say. Nothing is set aside for that.
-            raise UnavailableError(f"MongoDB refuses every prediction. {_brief(refused[0][1])}")
+        if not all(_is_too_large(document) for document, _ in refused):
+            self._require_proof(spool, batch, refused)
+            # Had it refused everything for a moment, it takes these now.
+            refused = [again for document, _ in refused for again in self._refused([document])]
         for document, error in refused:
             path = self._keep(f"{document['spool']}-{document['seq']}.json", _as_json(document, error))
             log.error("MongoDB refuses a prediction, which is set aside in %s. %s", path, _brief(error))
-        self._refused_at.pop(batch[0]["_id"], None)
         self._note_recovery()
         return len(batch) - len(refused)
 
-    def _is_their_own_fault(self, spool: Spool, refused: list[tuple[Document, Exception]]) -> bool:
-        """Return whether MongoDB takes others, when it has taken none of a batch."""
-        if all(_is_too_large(document) for document, _ in refused):
-            return True
-        refused_at = self._refused_at.setdefault(refused[0][0]["_id"], time.monotonic())
-        if self._taken_at < refused_at:
-            self._probe(spool)
-        return self._taken_at > refused_at
+    def _require_proof(self, spool: Spool, batch: list[Document], refused: list[Refusal]) -> None:
+        """Raise UnavailableError unless MongoDB took another document after it refused these.
 
-    def _probe(self, spool: Spool) -> None:
-        """Offer rows that come later, until one is taken; it will be sent again in its turn."""
+        If it did not, it is not the documents: no permission, say. Nothing is set aside for that.
+        """
+        first, error = refused[0]
+        refused_at = self._refused_at.setdefault(first["_id"], time.monotonic())
+        if self._taken_at <= refused_at:
+            ids = {document["_id"] for document, _ in refused}
+            self._offer(chain([d for d in batch if d["_id"] not in ids][-1:], self._later(spool)))
+        if self._taken_at <= refused_at:
+            raise UnavailableError(f"MongoDB refuses every prediction. {_brief(error)}")
+        del self._refused_at[first["_id"]]
+
+    def _offer(self, others: Iterable[Document]) -> None:
+        """Send documents one by one until one is taken; it may be sent again in its turn."""
+        for document in others:
+            if not self._refused([document]):
+                return
+
+    def _later(self, spool: Spool) -> Iterator[Document]:
         for entry in spool.peek(PROBE_ROWS)[-PROBE_ENTRIES:]:
-            for document in self._documents(spool, entry)[-1:]:
-                if not self._refused([document]):
-                    return
+            yield from self._documents(spool, entry)[-1:]
 
-    def _refused(self, batch: list[Document]) -> list[tuple[Document, Exception]]:
+    def _refused(self, batch: list[Document]) -> list[Refusal]:
         """Store what can be stored; return what MongoDB refuses also when it comes alone."""
         try:
             self._store.add_many(batch)

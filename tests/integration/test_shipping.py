@@ -212,6 +212,42 @@ def test_what_a_dead_process_left_and_is_refused_does_not_hold_up_the_living(db,
     assert stored_ids(db) == ids
 
 
+def test_nothing_is_set_aside_when_a_refusal_of_everything_ends_half_way(db, spool, store, folder):
+    shipper = Shipper(spool, RefusesFirst(store, 5), folder, linger_s=0)
+    ids = answer(spool, 4)
+    shipper.start()
+
+    assert shipper.drain(30)
+    assert shipper.stop()
+    assert stored_ids(db) == sorted(ids)
+    assert shipper.set_aside == 0
+
+
+class RefusesFirst:
+    """The real store, whose first ``n`` calls fail for a reason of their own."""
+
+    def __init__(self, store, n):
+        self.store = store
+        self.n_left = n
+
+    def add_many(self, documents):
+        self.n_left -= 1
+        if self.n_left >= 0:
+            raise RuntimeError("not authorized")
+        return self.store.add_many(documents)
+
+
+def test_what_is_told_of_a_refusal_has_no_values(db, spool, shipper, caplog):
+    refuse(db, {"features.tempo": {"$ne": "secret"}})
+    answer(spool, 5)
+    answer(spool, value="secret")
+    shipper.start()
+
+    assert shipper.drain(30)
+    assert "set aside" in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_nothing_is_set_aside_while_everything_is_refused(db, spool, shipper, folder):
     refuse(db, {"features.tempo": {"$lt": 0}})
     ids = answer(spool, 5)
