@@ -126,9 +126,7 @@ class ShareTest:
         before = float(self.share[place])
         strength = float(self.strengths(window[np.newaxis], np.array([n]), np.array([level]))[0, place])
         is_up = share >= before
-        threshold = (
-            self._limit(place, n, z, is_up) - before if is_up else before - self._limit(place, n, z, is_up)
-        )
+        threshold = abs(self._limit(place, n, z, is_up) - before)
         where = Place(cell, self.is_cumulative, is_up)
         return Evidence(self.name, abs(share - before), threshold, strength, stream.spans[row], window, where)
 
@@ -152,13 +150,18 @@ def margin_evidence(stream: Stream, budget: Budget, levels: Floats, design_effec
         How many rows tell as much as one independent row.
     """
     n = stream.windows.sum(axis=1) / design_effect
-    best: Evidence | None = None
-    for test in tests_of(stream, budget, design_effect):
-        strengths = test.strengths(stream.windows, n, levels)
-        row, place = np.unravel_index(int(strengths.argmax()), strengths.shape)
-        if best is None or strengths[row, place] > best.strength:
-            best = test.evidence(stream, int(row), int(place), float(n[row]), float(levels[row]))
-    return best if best is not None else _nothing(stream)
+    tests = tests_of(stream, budget, design_effect)
+    if not tests or not n.any():
+        return Evidence("none", None, None, 0.0, stream.spans[0], stream.windows[0])
+    found = [_strongest(test, stream, n, levels) for test in tests]
+    # The first test gives the statistic that people know; another speaks up only if it alone has an alarm.
+    return next((one for one in found if one.is_beyond), found[0])
+
+
+def _strongest(test: Test, stream: Stream, n: Floats, levels: Floats) -> Evidence:
+    strengths = test.strengths(stream.windows, n, levels)
+    row, place = np.unravel_index(int(strengths.argmax()), strengths.shape)
+    return test.evidence(stream, int(row), int(place), float(n[row]), float(levels[row]))
 
 
 def tests_of(stream: Stream, budget: Budget, design_effect: float = 1.0) -> list[Test]:
@@ -200,7 +203,3 @@ def _category_test(stream: Stream, m: float, budget: Budget, design_effect: floa
     low, high = share_limits(known, rows, budget.reference / (2 * len(cells)))
     up, down = np.maximum(share + stream.delta, high), np.minimum(share - stream.delta, low)
     return ShareTest("share_change", cells, False, share, np.minimum(up, 1.0), np.maximum(down, 0.0), 1.0)
-
-
-def _nothing(stream: Stream) -> Evidence:
-    return Evidence("none", None, None, 0.0, stream.spans[0], stream.windows[0])

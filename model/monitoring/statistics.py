@@ -111,9 +111,9 @@ def _exact_ks_p_value(reference: Ints, current: Ints) -> float:
 def chi_square(reference: Ints, current: Ints, *, min_expected: float = _MIN_EXPECTED) -> ChiSquare | None:
     """Two-sample chi-square test of homogeneity, both windows being samples.
 
-    Cells whose expected count in the smaller window is below ``min_expected`` are pooled, the smallest first
-    (Cochran, "Some methods for strengthening the common chi-square tests", Biometrics 10 (1954)). ``None`` if
-    fewer than two cells are left.
+    Cells whose expected count in the smaller window is below ``min_expected`` are pooled with the next larger
+    ones until it is not (Cochran, "Some methods for strengthening the common chi-square tests", Biometrics 10
+    (1954)). ``None`` if fewer than two cells are left.
     """
     table = np.stack([reference, current]).astype(np.float64)
     if not table.sum(axis=1).all():
@@ -144,14 +144,16 @@ def rate_p_value(reference: Ints, current: Ints, *, min_expected: float = _MIN_E
 def _pooled(table: Floats, min_expected: float) -> Floats:
     sums = table.sum(axis=0)
     order = np.argsort(sums, kind="stable")
-    table, sums = table[:, order], sums[order]
-    expected = sums * table.sum(axis=1).min() / sums.sum()
-    n_small = int(np.count_nonzero(expected < min_expected))
-    # The pool itself may still be small: then it takes in the next larger cells until it is not.
-    while 0 < n_small < len(sums) and expected[:n_small].sum() < min_expected:
-        n_small += 1
-    pool = table[:, :n_small].sum(axis=1, keepdims=True)
-    return np.hstack([pool, table[:, n_small:]]) if pool.any() else table[:, n_small:]
+    expected = sums[order] * table.sum(axis=1).min() / sums.sum()
+    groups, n_groups, gathered = np.empty(len(order), dtype=np.int64), 0, 0.0
+    for cell, amount in zip(order.tolist(), expected.tolist(), strict=True):
+        groups[cell] = n_groups
+        gathered += amount
+        if gathered >= min_expected:
+            n_groups, gathered = n_groups + 1, 0.0
+    # What is left over at the end is too little for a group of its own: it joins the last one.
+    groups = np.minimum(groups, max(0, n_groups - 1))
+    return np.stack([np.bincount(groups, weights=row) for row in table])
 
 
 def shares(counts: Ints) -> Floats | None:
