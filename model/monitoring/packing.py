@@ -55,16 +55,19 @@ def unpack(data: bytes) -> tuple[Ints, int]:
     version, width, is_squeezed, layout, length = _HEAD.unpack_from(data)
     if version != VERSION or width not in _WIDTHS or is_squeezed > 1 or length > _MAX_LENGTH:
         raise IntegrityError("packed counts have a head that this version cannot read")
-    payload = _payload(data[_HEAD.size :], bool(is_squeezed), length * width)
-    return np.frombuffer(payload, dtype=f"<u{width}").astype(np.int64), layout
+    values = np.frombuffer(_payload(data[_HEAD.size :], bool(is_squeezed), length * width), f"<u{width}")
+    if width == _WIDTHS[-1] and length and int(values.max()) >= 1 << 63:
+        raise IntegrityError("packed counts are larger than any count can be")
+    return values.astype(np.int64), layout
 
 
 def _payload(body: bytes, is_squeezed: bool, size: int) -> bytes:
     if is_squeezed:
+        reader = zlib.decompressobj()
         try:
-            body = zlib.decompressobj().decompress(body, size + 1)
+            body = reader.decompress(body, size + 1)
         except zlib.error as broken:
             raise IntegrityError("packed counts do not decompress") from broken
-    if len(body) != size:
+    if len(body) != size or (is_squeezed and not reader.eof):
         raise IntegrityError(f"packed counts should have {size} bytes, not {len(body)}")
     return body
