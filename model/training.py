@@ -130,7 +130,7 @@ class _Run:
         spec = resolving.with_classes(spec, frame.as_table(table))
         self.rows, self._counts = usable_rows(spec, table)
         self.spec = resolving.resolve(spec, self.rows)
-        self.unfitted = make_pipeline(self.spec)
+        self.unfitted = make_pipeline(self.spec, len(self.rows))
         self._is_held = splitting.held_out(self.rows, spec.task)
         self._train = self.rows.take(~self._is_held)
         self._folds = splitting.folds(self._train, spec.task)
@@ -252,8 +252,8 @@ def _check_classes(spec: Spec, rows: Rows) -> None:
         raise TrainingError(f"All rows have the same {spec.target.name!r}, {rows.y[0]:g}.")
 
 
-def make_pipeline(spec: Spec) -> Pipeline:
-    """Return the spec's pipeline, unfitted; its function gets the spec if it takes a parameter.
+def make_pipeline(spec: Spec, n_rows: int) -> Pipeline:
+    """Return the spec's pipeline, unfitted; its function gets what it has a parameter for (spec, n_rows).
 
     Raises
     ------
@@ -263,7 +263,9 @@ def make_pipeline(spec: Spec) -> Pipeline:
     module, _, name = spec.pipeline.partition(":")
     try:
         function = getattr(importlib.import_module(module), name)
-        pipeline = function(spec) if inspect.signature(function).parameters else function()
+        asked = inspect.signature(function).parameters
+        given = {"spec": spec, "n_rows": n_rows}
+        pipeline = function(**{key: value for key, value in given.items() if key in asked})
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise SpecError(f"{spec.name}: the pipeline {spec.pipeline!r} cannot be made ({error}).") from error
     if not hasattr(pipeline, "fit"):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # compiling imports onnx, which training can do without
 
 Floats = NDArray[np.float64]
 
+# Shift and length, in days: 1970-01-01 was a Thursday, and began a year and a day.
+_CYCLES = ((3.0, 7.0), (0.0, 365.2425), (0.0, 1.0))
+
 
 class _Numeric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """Checks that are the same for all: float64 in two dimensions, missing values allowed."""
@@ -112,6 +115,35 @@ class Cyclic(_Numeric):
         return graph.like(wave, twice, blur=2 * np.pi * 8)
 
 
+class DateParts(_Numeric):
+    """Days since 1970-01-01 as the day itself, the weekday, and the places in the year and in the day.
+
+    The weekday runs from 0 on Monday to 7, the place in the year from 0 on January 1st to 365.2425, that in
+    the day from 0 to 1.
+    """
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Return four columns for each of ``X``."""
+        days = self._checked(X)
+        parts = [days, *(_rest(days + shift, period) for shift, period in _CYCLES)]
+        return np.stack(parts, axis=2).reshape(len(days), -1)
+
+    def get_feature_names_out(self, input_features: Iterable[str] | None = None) -> NDArray[np.object_]:
+        """Return names such as ``released_weekday``."""
+        return self._more_names(input_features, ["days", "weekday", "yearday", "daytime"])
+
+    def to_onnx(self, table: "Table", graph: "Graph") -> "Table":
+        """Write the same remainders; a day is the rest of an endless period."""
+        cycles = [(0.0, np.inf), *_CYCLES]
+        wide = table.select(i for i in range(table.n_columns) for _ in cycles)
+        shifts, periods = (graph.row([cycle[i] for cycle in cycles] * table.n_columns) for i in (0, 1))
+        days = graph.node("Add", graph.matrix(wide), shifts)
+        rounds = graph.node("Floor", graph.node("Div", days, periods))
+        rest = graph.node("Sub", days, graph.node("Mul", rounds, periods))
+        is_cycle = graph.constant([[np.isfinite(period) for _, period in cycles] * table.n_columns], np.bool_)
+        return graph.like(graph.node("Where", is_cycle, rest, days), wide)
+
+
 class HatBasis(_Numeric):
     """Each column as weights of its knots: the basis of curves that are straight between knots.
 
@@ -177,3 +209,8 @@ def _hats(column: Floats, knots: Floats) -> Floats:
     ramps = np.clip((column - knots[:-1]) / np.diff(knots), 0.0, 1.0)
     first = np.where(np.isnan(column), np.nan, 1.0)
     return np.asarray(np.hstack([first, ramps]) - np.hstack([ramps, first - 1.0]), dtype=np.float64)
+
+
+def _rest(days: Floats, period: float) -> Floats:
+    """Remainder in steps that a graph has too, each with the same bits; numpy's own differs in the last."""
+    return days - np.floor(days / period) * period

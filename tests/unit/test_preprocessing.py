@@ -7,10 +7,10 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from model.preprocessing import songs
-from model.preprocessing.transformers import Cyclic, FoldedTempo, HatBasis
+from model.preprocessing.transformers import Cyclic, DateParts, FoldedTempo, HatBasis
 
 
-@parametrize_with_checks([FoldedTempo(), Cyclic(), HatBasis()])
+@parametrize_with_checks([FoldedTempo(), Cyclic(), DateParts(), HatBasis()])
 def test_a_transformer_is_one_by_the_rules_of_scikit_learn(estimator, check):
     check(estimator)
 
@@ -30,6 +30,14 @@ def test_the_last_key_is_next_to_the_first():
     points = Cyclic(12).fit_transform([[0.0], [11.0], [6.0]])
 
     assert np.linalg.norm(points[0] - points[1]) < 0.52 < np.linalg.norm(points[0] - points[2])
+
+
+def test_a_date_becomes_day_weekday_yearday_and_daytime():
+    parts = DateParts().fit_transform([[0.0], [365.25 + 4], [-1.5]])
+
+    assert parts[0].tolist() == [0, 3, 0, 0]  # a Thursday
+    assert parts[1].tolist() == pytest.approx([369.25, 1.25, 4.0075, 0.25])
+    assert parts[2].tolist() == pytest.approx([-1.5, 1.5, 363.7425, 0.5])
 
 
 def test_a_value_is_between_its_two_knots():

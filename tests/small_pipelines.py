@@ -1,0 +1,36 @@
+"""Pipelines that are fitted in a moment, for tests that are about something else."""
+
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+
+from model.spec import Spec
+
+
+def logistic(spec: Spec) -> Pipeline:
+    """Impute, one column a category, logistic regression."""
+    return make_pipeline(_prepared(spec), LogisticRegression())
+
+
+def linear(spec: Spec) -> Pipeline:
+    """Impute, one column a category, least squares."""
+    return make_pipeline(_prepared(spec), LinearRegression())
+
+
+def unknown_to_the_compiler(spec: Spec) -> Pipeline:
+    """Like ``logistic``, with a step that no graph knows."""
+    return make_pipeline(_prepared(spec), FunctionTransformer(abs_of_sum), LogisticRegression())
+
+
+def abs_of_sum(table):
+    """Nobody has written this as a graph."""
+    return abs(table).cumsum(axis=1)
+
+
+def _prepared(spec: Spec) -> ColumnTransformer:
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return ColumnTransformer(
+        [("numbers", SimpleImputer(), list(spec.numbers)), ("texts", one_hot, list(spec.texts))]
+    )
