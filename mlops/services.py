@@ -184,8 +184,9 @@ class Services:
             for repeated in self._repeated:
                 repeated.stop()
             self.shipper.drain(DRAIN_S)
-            self.shipper.stop()
-            self.spool.close()
+            # A batch that hangs still uses the spool; the next process then takes it over.
+            if self.shipper.stop():
+                self.spool.close()
             connection.close(self.db)
 
     def readiness(self) -> Readiness:
