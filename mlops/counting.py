@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from model.monitoring.outputs import coarse
 from model.monitoring.reference import PREDICTION, PROBABILITY, ModelCounts, ModelReference
 from utils.errors import ConflictError, NotFoundError
 from utils.mongo.counts import NOTHING, Cell, CountStore, Parts
@@ -82,11 +83,7 @@ def hour_of(moment: datetime) -> datetime:
 
 def columns_of(rows: Sequence[Row], reference: ModelReference) -> dict[str, list[Any]]:
     """Return logged rows column by column, features and outputs, as ``ModelReference.count`` takes them."""
-    outputs = {PREDICTION: "prediction", PROBABILITY: "probability"}
-    columns: dict[str, list[Any]] = {}
-    for name in reference.features:
-        if name in outputs:
-            columns[name] = [row.get(outputs[name]) for row in rows]
-        else:
-            columns[name] = [row["features"].get(name) for row in rows]
+    columns = {name: [row["features"].get(name) for row in rows] for name in reference.features}
+    columns[PREDICTION] = [row["prediction"] for row in rows]
+    columns[PROBABILITY] = coarse(row["probability"] for row in rows)
     return columns

@@ -63,11 +63,16 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """When a change of the inputs or predictions is an alarm."""
+    """When a change of the inputs or predictions is an alarm.
+
+    ``delta`` is the share of requests that must sit elsewhere; ``output_delta`` the same for predicted values and
+    probabilities, which move a little with every odd day of the inputs.
+    """
 
     policy: Policy = "margin"
     alpha: Share = 0.05
     delta: Share = 0.03
+    output_delta: Share = 0.1
     p_value: Share = 0.045
     min_rows: Annotated[int, Meta(ge=1)] = 30
     window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
