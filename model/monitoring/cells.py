@@ -27,6 +27,7 @@ from model.monitoring.grid import Grid, is_worth_it
 from model.monitoring.packing import pack, unpack
 
 MAX_CELLS = 1_024
+_OUTER = 2.0 ** np.arange(-4, 4)  # in ranges of training: a sixteenth to eight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,11 +204,14 @@ def fit_number_cells(
         Training values of one feature; missing and faulty ones are left out.
     extra_borders : tuple of float
         Further borders, such as the ends of the range that the spec allows. They cost nothing in exactness.
+
+    A few borders are added beyond both ends of training, so that one can tell how far outside values lie.
     """
     values = (read_days(column) if is_date else read_numbers(column)).values
     distinct, n_each = np.unique(values[np.isfinite(values)], return_counts=True)
     kept = distinct if len(distinct) <= max_cells else distinct[_quantile_positions(n_each, max_cells)]
-    return NumberCells(np.union1d(kept, np.asarray(extra_borders, dtype=np.float64)) + 0.0, is_date)
+    borders = np.concatenate([kept, np.asarray(extra_borders, dtype=np.float64), _outer(distinct)])
+    return NumberCells(np.unique(borders) + 0.0, is_date)
 
 
 def fit_category_cells(column: Column, *, max_cells: int = MAX_CELLS) -> CategoryCells:
@@ -215,6 +219,16 @@ def fit_category_cells(column: Column, *, max_cells: int = MAX_CELLS) -> Categor
     tally = read_texts(column).tally
     frequent = sorted(tally, key=lambda text: (-tally[text], text))[:max_cells]
     return CategoryCells(tuple(sorted(frequent)))
+
+
+def _outer(distinct: Floats) -> Floats:
+    if not len(distinct):
+        return distinct
+    low, high = distinct[0], distinct[-1]
+    with np.errstate(over="ignore"):
+        span = high - low if high > low else max(abs(high), 1.0)
+        borders = np.concatenate([low - span * _OUTER, high + span * _OUTER])
+    return np.asarray(borders[np.isfinite(borders)], dtype=np.float64)
 
 
 def _quantile_positions(n_each: Ints, max_cells: int) -> Ints:

@@ -80,7 +80,7 @@ def _questions(
     if reference.pairs is None:
         return streams, rates, []
     windows = summed_windows(PAIRS, reference.pairs.cells.n_counts, timeline, spans)
-    return streams, rates, pair_streams(reference.pairs, windows, spans, policy.delta)
+    return streams, rates, pair_streams(reference.pairs, windows, spans, policy.delta_of)
 
 
 @dataclass(frozen=True, slots=True)

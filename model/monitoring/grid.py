@@ -34,12 +34,14 @@ class Grid:
     @staticmethod
     def over(borders: Floats) -> "Grid | None":
         """Return the grid, or None where an even one makes no sense: one value, a vast or a tiny range."""
+        # A few borders at both ends are far out; steps over them would be wide. What lies there is compared.
+        skipped = len(borders) // 64
         with np.errstate(over="ignore"):
-            span = float(borders[-1] - borders[0]) if len(borders) > 1 else 0.0
+            span = float(borders[-1 - skipped] - borders[skipped]) if len(borders) > 1 else 0.0
         scale = (_N_STEPS - 1) / span if span > 0 else math.inf
         if not math.isfinite(scale) or not math.isfinite(span) or scale == 0:
             return None
-        low = float(borders[0])
+        low = float(borders[skipped])
         steps = _steps(borders, low, scale)
         first = np.unique(steps)
         is_near = np.zeros(_N_STEPS, dtype=np.bool_)

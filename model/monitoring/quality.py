@@ -1,6 +1,6 @@
 """Rates as streams: values missing, unseen, out of range or of a wrong type, and pairs that agree."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -55,8 +55,14 @@ def _limit(feature: FeatureReference, check: Check, reference: Ints) -> tuple[in
     return int(reference[0]) + n_more, int(reference.sum())
 
 
-def pair_streams(pairs: PairReference, windows: Ints, spans: Sequence[Span], delta: float) -> list[Stream]:
-    """Return the rates of agreement of all pairs; ``windows`` has shape (n_spans, n_counts of the pairs)."""
+def pair_streams(
+    pairs: PairReference, windows: Ints, spans: Sequence[Span], delta_of: Callable[[str], float]
+) -> list[Stream]:
+    """Return the rates of agreement of all pairs; ``windows`` has shape (n_spans, n_counts of the pairs).
+
+    A pair's practical size is the sum of its members': so much can agreement change while neither member
+    moves by more than its own.
+    """
     found = []
     for position, (first, second) in enumerate(pairs.cells.names):
         read = partial(pairs.cells.read, position)
@@ -69,7 +75,7 @@ def pair_streams(pairs: PairReference, windows: Ints, spans: Sequence[Span], del
                 reference=read(pairs.counts.values[np.newaxis])[0],
                 windows=read(windows),
                 spans=spans,
-                delta=delta,
+                delta=delta_of(first) + delta_of(second),
                 part=PAIRS,
                 read=read,
                 members=(first, second),

@@ -218,8 +218,10 @@ def largest_share_change(reference: Ints, current: Ints) -> tuple[int, float] | 
     before, after = shares(reference), shares(current)
     if before is None or after is None or not len(before):
         return None
-    cell = int(np.abs(after - before).argmax())
-    return cell, float(after[cell] - before[cell])
+    change = after - before
+    # Of two shares that changed alike, people want to hear of the one that rose.
+    cell = int(change.argmax() if change.max() >= -change.min() * (1 - 1e-9) else change.argmin())
+    return cell, float(change[cell])
 
 
 def mann_whitney(reference: Ints, current: Ints) -> float | None:

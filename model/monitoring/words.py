@@ -2,6 +2,8 @@
 
 from datetime import date, timedelta
 
+import numpy as np
+
 from model.monitoring.arrays import Ints
 from model.monitoring.cells import CategoryCells, NumberCells
 from model.monitoring.evidence import Evidence, Stream
@@ -95,16 +97,13 @@ def _describe_numbers(
     before, after = (quantile(cells.borders, counts, 0.5) for counts in (reference, window))
     if before is None or after is None:
         return f"{feature.label} {_NOTHING}"
-    if _is_constant(cells, window) and not _is_constant(cells, reference):
-        return f"{feature.label} has only the value {_written(feature, after)} now"
-    if _is_moved(cells, reference, before, after) and len(cells.borders) > 2:
+    if window.max() == window.sum() and reference.max() < reference.sum():
+        # All in one cell: on a border that is one value, between two it may be a few that are close.
+        what = "the value" if window.argmax() % 2 == 0 else "values about"
+        return f"{feature.label} has only {what} {_written(feature, after)} now"
+    if _is_moved(cells, reference, before, after) and np.count_nonzero(reference) > 2:
         return _describe_level(feature, before, after)
     return _describe_share_at(feature, cells, reference, evidence)
-
-
-def _is_constant(cells: NumberCells, counts: Ints) -> bool:
-    cell = int(counts.argmax())
-    return 2 <= cell < cells.n_values - 1 and cell % 2 == 0 and bool(counts[cell] == counts.sum())
 
 
 def _is_moved(cells: NumberCells, reference: Ints, before: float, after: float) -> bool:
@@ -150,7 +149,7 @@ def _cut(feature: FeatureReference, cells: NumberCells, reference: Ints, place: 
 
 def _is_upper(reference: Ints, place: Place) -> bool:
     # People say "above 180 rose from 1 %", not "up to 180 fell from 99 %".
-    return bool(2 * reference[: place.cell + 1].sum() > reference.sum())
+    return bool(2 * reference[: place.cell + 1].sum() >= reference.sum())
 
 
 def _written(feature: FeatureReference, value: float) -> str:
