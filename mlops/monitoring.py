@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from model.monitoring.shapes import shapes
-
 from mlops.alerts import Alarms
 from mlops.counting import Counter, References, hour_of
 from mlops.tracking.fanout import Trackers
@@ -15,6 +13,7 @@ from model.monitoring.decision import decide
 from model.monitoring.policy import Policy, Timeline
 from model.monitoring.reference import PREDICTION, PROBABILITY, ModelCounts, ModelReference
 from model.monitoring.results import DriftResult
+from model.monitoring.shapes import shapes
 from model.spec import Drift, Spec
 from utils.errors import UnavailableError
 from utils.mongo.counts import CountStore

@@ -25,7 +25,7 @@ from utils.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PIPELINE, TWIN, GRAPH = "pipeline.joblib", "twin.joblib", "pipeline.onnx"
+PIPELINE, GRAPH = "pipeline.joblib", "pipeline.onnx"
 GOLDEN, REFERENCE = "golden.json", "reference.bin"
 
 # Whose versions decide whether a pipeline can be unpickled and answers the same.

@@ -13,7 +13,6 @@ from model.artifact import (
     GRAPH,
     PIPELINE,
     REFERENCE,
-    TWIN,
     Manifest,
     TrainedOn,
     digest,
@@ -39,7 +38,6 @@ def pack(
     """
     parts = {
         PIPELINE: pickling.dump(trained.pipeline),
-        TWIN: pickling.dump(trained.twin),
         GOLDEN: trained.golden.to_bytes(),
         REFERENCE: trained.reference.to_bytes(),
     }

@@ -65,8 +65,8 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """When a change of the inputs or predictions is an alarm.
 
-    ``delta`` is the share of requests that must sit elsewhere; ``output_delta`` the same for predicted values and
-    probabilities, which move a little with every odd day of the inputs.
+    ``delta`` is the share of requests that must sit elsewhere; ``output_delta`` the same for predicted values
+    and probabilities, which move a little with every odd day of the inputs.
     """
 
     policy: Policy = "margin"

@@ -1,7 +1,8 @@
 """From a spec and a table to a fitted, measured and compiled model, ready to be stored as a version.
 
-Metrics are honest: they come from a twin of the model that was fitted without the held-out rows, and its
-decision threshold from rows that no fold was fitted on. What serves is fitted on all rows. Writes nothing.
+What serves is what was measured: the held-out rows are never fitted on. So metrics are honest, the answers on
+held-out rows look as those on new rows will (the reference of prediction drift), and later versions are compared
+on the same rows. The decision threshold comes from rows that no fold was fitted on. Writes nothing.
 """
 
 import importlib
@@ -27,6 +28,7 @@ from model.fallback import score
 from model.frame import Rows
 from model.golden import Golden
 from model.monitoring import PREDICTION, PROBABILITY, ModelReference
+from model.monitoring.outputs import coarse
 from model.spec import Spec
 from utils.errors import SpecError, VigiaError
 
@@ -58,10 +60,10 @@ class Trained:
     ----------
     spec : Spec
         Resolved.
-    pipeline, twin : Pipeline
+    pipeline : Pipeline
         Fitted on all rows, and on all but the held-out ones.
     metrics : dict
-        Of the twin on the held-out rows.
+        On the held-out rows.
     cross_validation : dict
         For each metric its mean and standard deviation over the folds.
     threshold : float
@@ -80,7 +82,6 @@ class Trained:
 
     spec: Spec
     pipeline: Pipeline
-    twin: Pipeline
     metrics: Metrics
     cross_validation: dict[str, Metrics]
     threshold: float
@@ -137,34 +138,31 @@ class _Run:
         self._n_done = 0
 
     def _step(self, what: str) -> None:
-        self._on_step(what, self._n_done, len(self._folds) + 3)
+        self._on_step(what, self._n_done, len(self._folds) + 2)
         self._n_done += 1
 
     def trained(self) -> Trained:
         scores = self._out_of_fold()
         threshold = choose_threshold(self.spec, self._train.y, scores)
         cross_validation = self._cross_validation(scores, threshold)
-        self._step("fitting without the held-out rows")
-        twin = fitted(self.unfitted, self._train)
+        self._step("fitting")
+        pipeline = fitted(self.unfitted, self._train)
         held = self.rows.take(self._is_held)
-        held_scores = scored(twin, self.spec, held.features)
+        held_scores = scored(pipeline, self.spec, held.features)
         metrics = evaluate(self.spec, held.y, held_scores, threshold)
-        self._step("fitting on all rows")
-        pipeline = fitted(self.unfitted, self.rows)
         self._step("compiling")
         golden = self._golden(pipeline, threshold)
         compiled, reason = _compiled(self.spec, pipeline, golden)
         return Trained(
             spec=self.spec,
             pipeline=pipeline,
-            twin=twin,
             metrics=metrics,
             cross_validation=cross_validation,
             threshold=threshold,
             golden=golden,
             compiled=compiled,
             not_compiled=reason,
-            reference=self._reference(scores, held_scores, threshold),
+            reference=fit_reference(self.spec, self.rows.features, held_scores, threshold),
             trained_on=self._counts | {"n_rows": len(self.rows), "n_held_out": len(held)},
             seconds=round(time.perf_counter() - self._start, 3),
         )
@@ -197,12 +195,6 @@ class _Run:
             positive=1 if self.spec.positive_index is None else self.spec.positive_index,
             threshold=threshold,
         )
-
-    def _reference(self, scores: Floats, held_scores: Floats, threshold: float) -> ModelReference:
-        """Learn what the inputs, and the answers on rows that were not fitted on, look like."""
-        ordered = np.empty((len(self.rows), *scores.shape[1:]))
-        ordered[~self._is_held], ordered[self._is_held] = scores, held_scores
-        return fit_reference(self.spec, self.rows.features, ordered, threshold)
 
 
 def usable_rows(spec: Spec, table: pd.DataFrame | list[dict[str, object]]) -> tuple[Rows, dict[str, int]]:
@@ -274,8 +266,12 @@ def make_pipeline(spec: Spec, n_rows: int) -> Pipeline:
 
 
 def fitted(unfitted: Pipeline, rows: Rows) -> Pipeline:
-    """Return a fitted copy."""
-    return clone(unfitted).fit(rows.features, rows.y)
+    """Return a fitted copy. Raises TrainingError if the pipeline refuses these rows."""
+    try:
+        return clone(unfitted).fit(rows.features, rows.y)
+    except ValueError as error:
+        log.exception("the pipeline refuses the rows")  # whoever wrote the pipeline needs to see where
+        raise TrainingError(f"The pipeline refuses these rows: {error}") from error
 
 
 def scored(pipeline: Pipeline, spec: Spec, features: pd.DataFrame) -> Floats:
@@ -339,28 +335,36 @@ def _compiled(spec: Spec, pipeline: Pipeline, golden: Golden) -> tuple[bytes | N
         return None, error.reason
 
 
-def fit_reference(spec: Spec, features: pd.DataFrame, scores: Floats, threshold: float) -> ModelReference:
-    """Learn what training looked like.
+def fit_reference(
+    spec: Spec, features: pd.DataFrame, held_scores: Floats, threshold: float
+) -> ModelReference:
+    """Learn what inputs and answers look like where nothing has changed.
 
     Parameters
     ----------
     features : DataFrame of shape (n_rows, n_features)
-        Training rows.
-    scores : ndarray
-        For each of them what a model gave that was not fitted on it.
+        All rows of the training table.
+    held_scores : ndarray of shape (n_held_out, n_classes) or (n_held_out,)
+        What the model gave for rows that it was not fitted on.
     """
-    logged = frame.logged_columns(spec, features)
     kinds: dict[str, Any] = {name: _kind(feature.type) for name, feature in spec.features.items()}
-    if spec.labels:
-        logged[PREDICTION] = [spec.labels[code] for code in Judge(spec, threshold).chosen(scores)]
-    else:
-        logged[PREDICTION] = scores.tolist()
-    kinds[PREDICTION] = "category" if spec.labels else "number"
-    if spec.positive_index is not None:
-        logged[PROBABILITY], kinds[PROBABILITY] = scores[:, spec.positive_index].tolist(), "number"
     ranges = {name: (spec.features[name].min, spec.features[name].max) for name in spec.numbers}
     units = {name: feature.unit for name, feature in spec.features.items() if feature.unit}
-    return ModelReference.fit(logged, kinds, ranges=ranges, units=units)
+    logged = frame.logged_columns(spec, features)
+    return ModelReference.fit(logged, kinds, ranges=ranges, units=units).with_outputs(
+        _answers_reference(spec, held_scores, threshold)
+    )
+
+
+def _answers_reference(spec: Spec, scores: Floats, threshold: float) -> ModelReference:
+    if not spec.labels:
+        return ModelReference.fit({PREDICTION: scores.tolist()}, {PREDICTION: "number"})
+    answers: dict[str, Any] = {PREDICTION: [spec.labels[i] for i in Judge(spec, threshold).chosen(scores)]}
+    kinds: dict[str, Any] = {PREDICTION: "category"}
+    if spec.positive_index is not None:
+        answers[PROBABILITY] = coarse(scores[:, spec.positive_index].tolist())
+        kinds[PROBABILITY] = "number"
+    return ModelReference.fit(answers, kinds)
 
 
 def _kind(kind: str) -> str:

@@ -1,7 +1,7 @@
 """What of a model's outputs is watched: probabilities at a resolution at which a difference can matter.
 
-Two models that agree to four digits can give every row a slightly different probability; ranks, and with them the
-Kolmogorov-Smirnov distance, would see that as a complete change. At two digits they agree.
+Two models that agree to four digits can give every row a slightly different probability; ranks, and with them
+the Kolmogorov-Smirnov distance, would see that as a complete change. At two digits they agree.
 """
 
 from collections.abc import Iterable

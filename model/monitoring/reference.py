@@ -81,6 +81,10 @@ class ModelReference:
         }
         return ModelReference(features, fit_pairs(features.values(), columns))
 
+    def with_outputs(self, outputs: "ModelReference") -> "ModelReference":
+        """Return this reference with outputs that were fitted on rows of their own, say held-out ones."""
+        return ModelReference({**self.features, **outputs.features}, self.pairs)
+
     @property
     def counts(self) -> ModelCounts:
         """Training counts."""
