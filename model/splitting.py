@@ -37,11 +37,15 @@ def row_keys(features: pd.DataFrame) -> Keys:
 
 
 def _hashed(table: pd.DataFrame) -> Keys:
-    keys: Keys = pd.util.hash_pandas_object(table, index=False).to_numpy(dtype=np.uint64)
-    # The finaliser of splitmix64 (Steele, Lea and Flood 2014), as pandas spreads small numbers unevenly.
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        keys = np.multiply(keys ^ (keys >> np.uint64(shift)), np.uint64(factor), dtype=np.uint64)
-    return np.asarray(keys ^ (keys >> np.uint64(31)), dtype=np.uint64)
+    # pandas spreads small numbers unevenly; this is the finaliser of splitmix64 (Steele, Lea and Flood 2014).
+    keys: Keys = np.asarray(pd.util.hash_pandas_object(table, index=False), dtype=np.uint64)
+    keys = _mixed(_mixed(keys, 30, 0xBF58476D1CE4E5B9), 27, 0x94D049BB133111EB)
+    return _mixed(keys, 31, 1)
+
+
+def _mixed(keys: Keys, shift: int, factor: int) -> Keys:
+    mixed: Keys = np.bitwise_xor(keys, keys >> np.uint64(shift)) * np.uint64(factor)
+    return mixed
 
 
 def held_out(rows: Rows, task: str, share: float = HELD_OUT) -> Flags:

@@ -14,6 +14,7 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler, TargetEncoder
 
@@ -73,7 +74,9 @@ def _one_hot() -> OneHotEncoder:
 
 def _target_mean(spec: Spec) -> TargetEncoder:
     kinds = {0: "continuous", 2: "binary"}
-    return TargetEncoder(target_type=kinds.get(len(spec.labels), "multiclass"), random_state=SEED)
+    # Not stratified: a class may have fewer rows than there are folds.
+    folds = KFold(5, shuffle=True, random_state=SEED)
+    return TargetEncoder(target_type=kinds.get(len(spec.labels), "multiclass"), cv=folds)
 
 
 def _model(spec: Spec, n_rows: int) -> Any:
