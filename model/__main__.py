@@ -4,7 +4,6 @@ The one place of this room that knows storage: it connects to MongoDB, hands the
 and prints. Promotion by hand and rollback are in ``python -m mlops``.
 """
 
-import getpass
 import logging
 import os
 import sys
@@ -61,7 +60,7 @@ class Storage:
 
     def promote(self, model: str, version: str, reason: str, expected_seq: int | None = None) -> None:
         """Make a version the champion."""
-        self.history.append(model, version, "promote", reason, getpass.getuser(), expected_seq)
+        self.history.append(model, version, "promote", reason, _user(), expected_seq)
 
 
 @click.group()
@@ -152,11 +151,20 @@ def versions(models: Path | None, name: str | None, is_json: bool) -> None:
 def _versions(storage: Storage, model: str) -> list[dict[str, Any]]:
     newest = storage.history.current(model)
     champion = newest["version"] if newest else None
-    manifests = [artifact.from_document(document) for document in reversed(storage.store.all(model))]
-    return [_description(m) | {"is_champion": m.version == champion} for m in manifests]
+    names = [str(document["version"]) for document in reversed(storage.store.all(model))]
+    return [_verified(storage, model, name) | {"is_champion": name == champion} for name in names]
+
+
+def _verified(storage: Storage, model: str, version: str) -> dict[str, Any]:
+    try:
+        return _description(storage.versions.manifest(model, version))
+    except VigiaError as error:
+        return {"model": model, "version": version, "problem": error.detail}
 
 
 def _line(entry: dict[str, Any]) -> str:
+    if "problem" in entry:
+        return f"{entry['model']:<16} {entry['version']:>5}  {entry['problem']}"
     mark = "champion" if entry["is_champion"] else ""
     shown = [f"{name} {value:.4g}" for name, value in list(entry["metrics"].items())[:3] if value is not None]
     head = f"{entry['model']:<16} {entry['version']:>5}  {entry['created_at']:%Y-%m-%d %H:%M}"
@@ -203,6 +211,10 @@ def _description(manifest: Manifest) -> dict[str, Any]:
     """Return what people and programs want to know of a version."""
     names = ("model", "version", "created_at", "metrics", "cross_validation", "threshold", "trained_on")
     return {n: getattr(manifest, n) for n in (*names, "seconds", "not_compiled")}
+
+
+def _user() -> str:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "command line"
 
 
 @contextmanager

@@ -90,6 +90,14 @@ def test_the_champion_is_evaluated_on_a_labelled_file(run, folder):
     }
 
 
+def test_a_version_that_was_tampered_with_is_listed_with_its_problem(run, db):
+    run("train", "two")
+    db["model_versions"].update_one({}, {"$set": {"manifest.threshold": 0.9}})
+
+    assert "signed" in run("versions", "two", "--json")[0]["problem"]
+    assert "signed" in run("versions", "two")
+
+
 def test_people_get_a_table(run):
     assert "roc_auc" in run("train", "two", "--promote")
     assert "champion" in run("versions")
