@@ -1,8 +1,8 @@
 """From a spec and a table to a fitted, measured and compiled model, ready to be stored as a version.
 
 What serves is what was measured: the held-out rows are never fitted on. So metrics are honest, the answers on
-held-out rows look as those on new rows will (the reference of prediction drift), and later versions are compared
-on the same rows. The decision threshold comes from rows that no fold was fitted on. Writes nothing.
+held-out rows look as those on new rows will (the reference of prediction drift), and later versions are
+compared on the same rows. The decision threshold comes from rows that no fold was fitted on. Writes nothing.
 """
 
 import importlib
