@@ -8,6 +8,7 @@ matter. Read ``docs/drift-proof.md`` for why the budget of false alarms holds.
 from model.monitoring.cells import CategoryCells, Counts, NumberCells
 from model.monitoring.decision import decide
 from model.monitoring.feature import FeatureReference
+from model.monitoring.ladder import history_needed
 from model.monitoring.policy import Policy, Timeline
 from model.monitoring.reference import PREDICTION, PROBABILITY, ModelCounts, ModelReference
 from model.monitoring.results import DriftResult, FeatureDrift
@@ -26,4 +27,5 @@ __all__ = [
     "Policy",
     "Timeline",
     "decide",
+    "history_needed",
 ]

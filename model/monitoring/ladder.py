@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 _FIRST_WEIGHT = 0.25
+_LATENESS = 12
 _DAYS = (1, 2, 3, 4, 5, 7)
 
 
@@ -35,7 +36,7 @@ def ladder(periods_per_month: int, min_periods: int = 1) -> tuple[Rung, ...]:
     """Return the rungs from ``min_periods`` to a week, the shortest first.
 
     Lengths grow by about 1.4 within a day and are whole days above it, over which a daily cycle averages out.
-    A window may end an eighth of its length late: that delays an alarm by a sixteenth on average, and makes
+    A window may end a twelfth of its length late: that delays an alarm by half as much on average, and makes
     long windows, of which a month has few, cheap.
 
     >>> [rung.n_periods for rung in ladder(720)]
@@ -54,5 +55,10 @@ def ladder(periods_per_month: int, min_periods: int = 1) -> tuple[Rung, ...]:
 
 
 def _rung(length: int, weight: float, periods_per_month: int) -> Rung:
-    stride = max(1, length // 8)
+    stride = max(1, length // _LATENESS)
     return Rung(length, stride, weight, -(-periods_per_month // stride))
+
+
+def history_needed(periods_per_month: int, min_periods: int = 1) -> int:
+    """Return how many periods a timeline must have for every rung to find its latest window in it."""
+    return max(rung.n_periods + rung.stride - 1 for rung in ladder(periods_per_month, min_periods))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from model.monitoring import bounds
-from model.monitoring.ladder import ladder
+from model.monitoring.ladder import history_needed, ladder
 
 
 def test_binomial_z_never_promises_a_smaller_chance_than_the_exact_tail():
@@ -86,8 +86,13 @@ def test_a_rung_ends_once_every_stride():
     rung = next(rung for rung in ladder(720) if rung.n_periods == 48)
     ends = [last for last in range(60) if rung.n_open(last) == 0]
 
-    assert rung.stride == 6
-    assert np.diff(ends).tolist() == [6] * (len(ends) - 1)
+    assert rung.stride == 4
+    assert np.diff(ends).tolist() == [4] * (len(ends) - 1)
+
+
+def test_a_week_and_its_lateness_are_all_the_history_that_is_needed():
+    assert history_needed(720) == 168 + 13
+    assert history_needed(30) == 7
 
 
 def test_a_ladder_can_begin_with_whole_days():
