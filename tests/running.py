@@ -15,9 +15,9 @@ import urllib3
 
 ROOT = Path(__file__).parents[1]
 SONG = {
-    "popularity": 60, "danceability": 0.81, "energy": 0.74, "key": 1, "loudness": -5.2, "mode": 1,
-    "speechiness": 0.11, "acousticness": 0.18, "instrumentalness": 0.0, "liveness": 0.12, "valence": 0.7,
-    "tempo": 94.0, "duration": 215000,
+    "popularity": 70, "danceability": 0.81, "energy": 0.74, "key": 1, "loudness": -5.2, "mode": 1,
+    "speechiness": 0.05, "acousticness": 0.18, "instrumentalness": 0.0, "liveness": 0.12, "valence": 0.7,
+    "tempo": 102.0, "duration": 215000,
 }  # fmt: skip
 
 

@@ -79,9 +79,9 @@ BAD = [
     ("two documents", b"{}{}", 400, None),
     ("NaN", json.dumps(SONG | {"tempo": float("nan")}).encode(), 400, None),
     ("infinity", json.dumps(SONG | {"tempo": float("inf")}).encode(), 400, None),
-    ("a number too large for a double", json.dumps(SONG).replace("94.0", "1e999").encode(), 422, "#/tempo"),
-    ("an integer of 400 digits", json.dumps(SONG).replace("94.0", "9" * 400).encode(), 422, "#/tempo"),
-    ("an integer of 5000 digits", json.dumps(SONG).replace("94.0", "9" * 5_000).encode(), 422, "#/tempo"),
+    ("a number too large for a double", json.dumps(SONG).replace("102.0", "1e999").encode(), 422, "#/tempo"),
+    ("an integer of 400 digits", json.dumps(SONG).replace("102.0", "9" * 400).encode(), 422, "#/tempo"),
+    ("an integer of 5000 digits", json.dumps(SONG).replace("102.0", "9" * 5_000).encode(), 422, "#/tempo"),
     ("not UTF-8", b'{"tempo": "\xff"}', 400, None),
     ("a lone surrogate", b'{"tempo": "\\ud800"}', 400, None),
     ("nested very deeply", b"[" * 200_000, 400, None),
@@ -96,9 +96,9 @@ BAD = [
     ("a missing field", json.dumps(without("tempo")).encode(), 422, "#/tempo"),
     ("a null field", json.dumps(SONG | {"tempo": None}).encode(), 422, "#/tempo"),
     ("text for a number", json.dumps(SONG | {"tempo": "fast"}).encode(), 422, "#/tempo"),
-    ("a number as text", json.dumps(SONG | {"tempo": "94"}).encode(), 422, "#/tempo"),
+    ("a number as text", json.dumps(SONG | {"tempo": "102"}).encode(), 422, "#/tempo"),
     ("true for a number", json.dumps(SONG | {"tempo": True}).encode(), 422, "#/tempo"),
-    ("a list for a number", json.dumps(SONG | {"tempo": [94]}).encode(), 422, "#/tempo"),
+    ("a list for a number", json.dumps(SONG | {"tempo": [102]}).encode(), 422, "#/tempo"),
     ("an operator for a number", json.dumps(SONG | {"tempo": {"$gt": ""}}).encode(), 422, "#/tempo"),
     ("only an operator", b'{"$gt": ""}', 422, "#/tempo"),
     ("a fraction for an integer", json.dumps(SONG | {"key": 1.5}).encode(), 422, "#/key"),
@@ -192,7 +192,7 @@ def test_a_logged_prediction_can_be_looked_up(service):
 
     _, found = service.get(f"/predictions/{prediction_id}")
 
-    assert (found["features"]["tempo"], found["kept"]) == (94.0, {"id_new": 2301})
+    assert (found["features"]["tempo"], found["kept"]) == (102.0, {"id_new": 2301})
 
 
 def test_models_and_their_schema_are_described(service):
