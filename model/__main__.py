@@ -99,7 +99,7 @@ def _train(storage: Storage, spec: Spec, path: Path) -> Manifest:
 def _show(bar: Any, what: str, n_done: int, n_steps: int) -> None:
     bar.total = n_steps
     bar.set_description_str(f"{what:<34}", refresh=False)
-    bar.update(n_done + 1 - bar.n)
+    bar.n = n_done + 1
     bar.refresh()
 
 

@@ -61,7 +61,7 @@ class Trained:
     spec : Spec
         Resolved.
     pipeline : Pipeline
-        Fitted on all rows, and on all but the held-out ones.
+        Fitted on all rows but the held-out ones.
     metrics : dict
         On the held-out rows.
     cross_validation : dict
@@ -73,7 +73,7 @@ class Trained:
     compiled : bytes or None
         The pipeline as a graph; ``not_compiled`` says why there is none.
     reference : ModelReference
-        What training looked like, for drift checks.
+        What the rows, and the answers on held-out ones, looked like; for drift checks.
     trained_on : dict
         ``n_rows``, ``n_held_out``, ``n_unlabelled`` and ``n_incomplete`` (left out, as serving refuses them).
     seconds : float
