@@ -34,6 +34,8 @@ class Golden:
         "" is missing.
     expected : ndarray of shape (n_rows, n_classes) or (n_rows,)
         Probabilities, or values of a regression.
+    n_usual : int
+        So many of the first rows are training rows as they were; the others are edge cases.
     positive : int, default=1
         Two classes: position of the positive one.
     threshold : float, default=0.5
@@ -43,6 +45,7 @@ class Golden:
     numbers: Floats
     texts: Texts | None
     expected: Floats
+    n_usual: int = 0
     positive: int = 1
     threshold: float = 0.5
 
@@ -60,6 +63,7 @@ class Golden:
             "n_numbers": self.numbers.shape[1],
             "texts": None if self.texts is None else self.texts.tolist(),
             "expected": self.expected.tolist(),
+            "n_usual": self.n_usual,
             "positive": self.positive,
             "threshold": self.threshold,
         }
@@ -86,7 +90,8 @@ class Golden:
         expected = np.array(document["expected"], dtype=np.float64)
         if len(expected) != len(numbers):
             raise ValueError("rows and scores differ in number")
-        return cls(numbers, texts, expected, int(document["positive"]), float(document["threshold"]))
+        options = {name: document[name] for name in ("n_usual", "positive", "threshold")}
+        return cls(numbers, texts, expected, **options)
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,9 @@ class Replay:
         Of probabilities, or relative for regression.
     row : int or None
         Where that difference is.
-    n_rows, n_undecided : int
-        All rows, and those in which a compiled graph leaves the answer to the pipeline.
+    n_rows, n_undecided, n_usual_undecided : int
+        All rows, those in which a compiled graph leaves the answer to the pipeline, and how many of the usual
+        rows are among these.
     n_other_classes : int
         Rows with another predicted class.
     """
@@ -112,6 +118,7 @@ class Replay:
     row: int | None
     n_rows: int
     n_undecided: int
+    n_usual_undecided: int
     n_other_classes: int
 
 
@@ -123,18 +130,24 @@ def replay(predictor: Predictor, golden: Golden, tolerance: float = TOLERANCE) -
     ask = predictor.own_scores if isinstance(predictor, CompiledPredictor) else predictor.scores
     scores = ask(golden.numbers, golden.texts)
     if scores.shape != golden.expected.shape:
-        return Replay(False, float("inf"), None, golden.n_rows, 0, golden.n_rows)
+        return Replay(False, float("inf"), None, golden.n_rows, 0, 0, golden.n_rows)
     is_open = np.asarray(np.isnan(scores).reshape(len(scores), -1).all(axis=1))
     differences = np.where(is_open, 0.0, _differences(scores, golden.expected))
     is_other = np.logical_and(~is_open, _is_other_class(scores, golden))
-    return _summary(differences, is_other, is_open, tolerance)
+    return _summary(differences, is_other, is_open, golden.n_usual, tolerance)
 
 
-def _summary(differences: Floats, is_other: Flags, is_open: Flags, tolerance: float) -> Replay:
-    worst = int(np.argmax(np.where(is_other, np.inf, differences))) if len(differences) else None
+def _summary(differences: Floats, is_other: Flags, is_open: Flags, n_usual: int, tolerance: float) -> Replay:
     largest = float(differences.max(initial=0.0))
-    is_ok = bool(largest <= tolerance and not is_other.any())
-    return Replay(is_ok, largest, worst, len(differences), int(is_open.sum()), int(is_other.sum()))
+    return Replay(
+        is_ok=bool(largest <= tolerance and not is_other.any()),
+        largest_difference=largest,
+        row=int(np.argmax(np.where(is_other, np.inf, differences))) if len(differences) else None,
+        n_rows=len(differences),
+        n_undecided=int(is_open.sum()),
+        n_usual_undecided=int(is_open[:n_usual].sum()),
+        n_other_classes=int(is_other.sum()),
+    )
 
 
 def _differences(scores: Floats, expected: Floats) -> Floats:

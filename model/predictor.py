@@ -7,6 +7,7 @@ which is the pipeline itself and loaded only then. ``model.fallback`` has the pr
 """
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -80,6 +81,7 @@ class CompiledPredictor:
         self._rows_at_once = int(notes["rows_at_once"])
         self._fallback = fallback
         self._loaded: Predictor | None = None
+        self._lock = Lock()
 
     def scores(self, numbers: Floats, texts: Texts | None) -> Floats:
         """Score rows; see ``Predictor.scores``.
@@ -90,11 +92,8 @@ class CompiledPredictor:
             If the graph abstains and there is no fallback, or the pipeline has no answer either.
         """
         scores = self.own_scores(numbers, texts)
-        first = scores if scores.ndim == 1 else scores[:, 0]
-        # A sum is NaN if any term is, and cheaper than a mask for the single row of most requests.
-        if np.add.reduce(first) == np.inf or not np.isnan(np.add.reduce(first)):
-            return scores
-        return self._fill(scores, np.isnan(first), numbers, texts)
+        is_open = np.isnan(scores if scores.ndim == 1 else scores[:, 0])
+        return self._fill(scores, is_open, numbers, texts) if is_open.any() else scores
 
     def own_scores(self, numbers: Floats, texts: Texts | None) -> Floats:
         """Score rows without the fallback: NaN throughout a row in which the graph abstains."""
@@ -116,14 +115,17 @@ class CompiledPredictor:
     def _fill(
         self, scores: Floats, is_open: NDArray[np.bool_], numbers: Floats, texts: Texts | None
     ) -> Floats:
-        if self._loaded is None:
-            if self._fallback is None:
-                raise UnscorableRowsError(
-                    f"{int(is_open.sum())} of {len(scores)} rows have no compiled answer"
-                )
-            self._loaded = self._fallback()
-        scores[is_open] = self._loaded.scores(numbers[is_open], None if texts is None else texts[is_open])
+        pipeline = self._pipeline(int(is_open.sum()))
+        scores[is_open] = pipeline.scores(numbers[is_open], None if texts is None else texts[is_open])
         return scores
+
+    def _pipeline(self, n_rows: int) -> Predictor:
+        with self._lock:
+            if self._loaded is None:
+                if self._fallback is None:
+                    raise UnscorableRowsError(f"The compiled model cannot decide {n_rows} of these rows.")
+                self._loaded = self._fallback()
+            return self._loaded
 
 
 def _options(n_threads: int) -> ort.SessionOptions:
@@ -135,6 +137,7 @@ def _options(n_threads: int) -> ort.SessionOptions:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # an arena keeps the memory of the largest batch for ever
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     return options

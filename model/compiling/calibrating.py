@@ -10,6 +10,7 @@ from sklearn.isotonic import IsotonicRegression
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import (
     Knots,
+    doubt_no_share,
     interpolate,
     linear,
     logistic,
@@ -45,6 +46,7 @@ def _one_fold(inner: Any, table: Table, graph: Graph) -> Table:
     shares = calibrate(inner.calibrators, scores, graph)
     if n_classes == 2:
         return graph.table(with_complement(graph, shares), 2, blur=1.0)
+    doubt_no_share(graph, shares, 1e-300 if inner.method == "sigmoid" else 1e-7)
     return graph.table(normalised(graph, shares, 1.0 / n_classes), n_classes, blur=1.0)
 
 

@@ -1,5 +1,6 @@
 """From a fitted pipeline to the bytes of a graph, checked on golden rows."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,9 @@ from model.compiling.tables import Column, Table
 from model.golden import Golden, Replay, replay
 from model.predictor import CompiledPredictor
 
-# A graph that leaves more than this share of golden rows to the pipeline saves nothing.
+log = logging.getLogger(__name__)
+
+# A graph that leaves more than this share of usual rows to the pipeline saves little.
 MOST_UNDECIDED = 0.1
 
 
@@ -50,12 +53,15 @@ def compile_pipeline(
     NotCompilableError
         If a step has no exact counterpart, or a golden row is answered differently.
     """
-    data = build(pipeline, columns, texts)
     try:
-        predictor = CompiledPredictor(data)
-    except Exception as error:
-        raise NotCompilableError(f"ONNX Runtime refuses the graph: {error}") from error
-    _check(replay(predictor, golden, tolerance))
+        data = build(pipeline, columns, texts)
+        result = replay(CompiledPredictor(data), golden, tolerance)
+    except NotCompilableError:
+        raise
+    except Exception as error:  # a user's own converter may raise anything, and the pipeline can serve
+        log.warning("compiling failed, scikit-learn will serve", exc_info=True)
+        raise NotCompilableError(f"compiling failed: {error!r}") from error
+    _check(result, golden)
     return data
 
 
@@ -112,15 +118,15 @@ def _only_last_step_fails(pipeline: Any, table: Table) -> bool:
     return True
 
 
-def _check(result: Replay) -> None:
+def _check(result: Replay, golden: Golden) -> None:
     n_rows = result.n_rows
     if not result.is_ok:
         raise NotCompilableError(
-            f"the graph differs by {result.largest_difference:.3g} from the pipeline in row {result.row}"
-            f" and in the class of {result.n_other_classes} of {n_rows} golden rows"
+            f"the graph differs by {result.largest_difference:.3g} from the pipeline"
+            f" in golden row {result.row}, and in the class of {result.n_other_classes} of {n_rows} rows"
         )
-    if result.n_undecided > MOST_UNDECIDED * n_rows:
+    if result.n_usual_undecided > MOST_UNDECIDED * golden.n_usual:
         raise NotCompilableError(
-            f"the graph cannot decide {result.n_undecided} of {n_rows} golden rows exactly"
+            f"the graph cannot decide {result.n_usual_undecided} of {golden.n_usual} training rows exactly"
             " (ties, or values within rounding of a threshold)"
         )

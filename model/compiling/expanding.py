@@ -1,16 +1,18 @@
-"""Steps that make more columns or coarser ones: polynomials and bins."""
+"""Steps that make more columns or coarser ones: polynomials, splines and bins."""
 
 from itertools import chain, combinations
 from itertools import combinations_with_replacement as with_replacement
+from math import factorial
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import Binarizer, KBinsDiscretizer, PolynomialFeatures
+from sklearn.preprocessing import Binarizer, KBinsDiscretizer, PolynomialFeatures, SplineTransformer
 
-from model.compiling.formulas import count_edges, doubt_near, number
-from model.compiling.graph import Graph
+from model.compiling.errors import NotCompilableError
+from model.compiling.formulas import clipped, count_edges, doubt_near, number, whole
+from model.compiling.graph import Floats, Graph
 from model.compiling.registry import converts
-from model.compiling.tables import Column, Table
+from model.compiling.tables import Column, Table, stack
 
 Term = tuple[int, ...]
 
@@ -60,6 +62,41 @@ def _products(
             products[term] = Column(result, i, may_miss=one.may_miss or other.may_miss, blur=blur)
         graph.table(result, len(chosen))
     return products
+
+
+@converts(SplineTransformer)
+def _splines(step: Any, table: Table, graph: Graph) -> Table:
+    """Evaluate each segment's polynomials, found once from the B-splines, by Horner's rule."""
+    if step.extrapolation not in ("constant", "continue"):
+        raise NotCompilableError(f"extrapolation={step.extrapolation!r}")
+    graph.refuse_missing(table)
+    parts = [_spline(step, graph, graph.matrix(table.select([i])), i) for i in range(table.n_columns)]
+    widths = [spline.c.shape[1] - (not step.include_bias) for spline in step.bsplines_]
+    return stack([graph.table(part, width, blur=1.0) for part, width in zip(parts, widths, strict=True)])
+
+
+def _spline(step: Any, graph: Graph, x: str, position: int) -> str:
+    spline = step.bsplines_[position]
+    knots = spline.t[step.degree : len(spline.t) - step.degree]
+    terms = _taylor(spline, knots[:-1])
+    if not step.include_bias:
+        terms = [term[:, :-1] for term in terms]
+    if step.extrapolation == "constant":
+        x = clipped(graph, x, [knots[0]], [knots[-1]])
+    segment = whole(graph, count_edges(graph, x, [knots[1:-1]], is_right=True))
+    flat = graph.node("Reshape", segment, graph.constant([-1], np.int64))
+    run = graph.node("Sub", x, graph.node("Gather", graph.constant(knots[:-1]), segment))
+    value = graph.node("Gather", graph.constant(terms[0]), flat)
+    for term in terms[1:]:
+        more = graph.node("Gather", graph.constant(term), flat)
+        value = graph.node("Add", graph.node("Mul", value, run), more)
+    return value
+
+
+def _taylor(spline: Any, starts: Floats) -> list[Floats]:
+    """Return the coefficients of each segment's polynomials around its start, highest power first."""
+    powers = range(spline.k, -1, -1)
+    return [spline(starts, nu=power) / factorial(power) for power in powers]
 
 
 @converts(Binarizer)

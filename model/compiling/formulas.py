@@ -64,6 +64,15 @@ def linear(graph: Graph, matrix: str, weights: ArrayLike, intercept: ArrayLike) 
     return graph.node("Gemm", matrix, graph.constant(weights), graph.constant(offset))
 
 
+def product(graph: Graph, table: Table, weights: ArrayLike, intercept: ArrayLike) -> str:
+    """Return ``table @ weights + intercept``, with weights of shape (n_columns, n_outputs)."""
+    matrix, places = graph.loose_matrix(table)
+    given = np.asarray(weights, dtype=np.float64)
+    moved = np.zeros((max(places) + 1, given.shape[1]))
+    np.add.at(moved, places, given)
+    return linear(graph, matrix, moved, intercept)
+
+
 def number(graph: Graph, flags: str) -> str:
     """Return booleans or whole numbers as doubles."""
     return graph.node("Cast", flags, to=TensorProto.DOUBLE)
@@ -90,6 +99,11 @@ def normalised(graph: Graph, matrix: str, if_zero: float) -> str:
     is_zero = graph.node("Equal", total, graph.constant([[0.0]]))
     divisor = graph.node("Where", is_zero, one(graph), total)
     return graph.node("Where", is_zero, graph.constant([[if_zero]]), graph.node("Div", matrix, divisor))
+
+
+def doubt_no_share(graph: Graph, shares: str, least: float = 1e-300) -> None:
+    """Be in doubt where no class has a share worth normalising."""
+    graph.doubt(graph.node("Less", row_max(graph, shares), graph.constant([[least]])))
 
 
 def log1p(graph: Graph, x: str) -> str:

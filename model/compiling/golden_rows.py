@@ -3,11 +3,12 @@
 Heavy (pandas, and the pipeline's own predictions); ``model.golden`` stores and replays what is made here.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model.fallback import SklearnPredictor
 from model.golden import Golden
@@ -16,6 +17,7 @@ from model.predictor import Floats, UnscorableRowsError
 UNSEEN = "a category that no training row has"
 
 Range = tuple[float | None, float | None]
+Ask = Callable[[pd.DataFrame], Floats]
 
 
 def make_golden(
@@ -48,8 +50,8 @@ def make_golden(
     n_sampled : int, default=200
         Training rows taken as they are.
     n_jumps : int, default=120
-        Searches for a jump (a tree's threshold, a bin's edge); each that finds one adds the two neighbouring
-        doubles on its sides.
+        Searches for a jump (a tree's threshold, a bin's edge); each that finds one adds two rows, with the
+        neighbouring doubles on its sides.
     positive, threshold : int, float
         See ``Golden``.
     seed : int, default=0
@@ -57,8 +59,8 @@ def make_golden(
     Returns
     -------
     golden : Golden
-        A few hundred rows. Rows that the pipeline refuses (such as an unseen category where the encoder
-        raises) are left out.
+        A few hundred rows. Left out are rows that the pipeline refuses (such as an unseen category where the
+        encoder raises) or answers by something that is no finite number.
     """
     chooser = _Chooser(pipeline, frame, texts, np.random.default_rng(seed))
     chooser.sample(n_sampled)
@@ -121,72 +123,99 @@ class _Chooser:
 
         Works for whatever is between the number and the jump: scalers, logarithms, bins, trees.
         """
-        if not self._numbers or len(self._frame) < 2:
+        names = [name for name in self._numbers if self._frame[name].nunique() > 1]
+        if not names:
             return
-        rows = self._draw(n_searches)
-        names = [self._numbers[i % len(self._numbers)] for i in range(len(rows))]
-        low, high = (self._drawn_values(names) for _ in range(2))
-        low, high = self._bisect(rows, names, low, high)
-        score_low, score_high = (self._score_with(rows, names, values) for values in (low, high))
-        if score_low is None or score_high is None:
-            return
-        jumps = np.flatnonzero((score_low != score_high).any(axis=1) & (low != high))
-        for values in (low, high):
-            self._rows.append(_assigned(rows, names, values).iloc[jumps])
+        search = _Search(self._draw(n_searches), [names[i % len(names)] for i in range(n_searches)])
+        low, high = (self._values_of(search.names) for _ in range(2))
+        found = search.run(low, high, self._scores)
+        self._rows.extend(found)
 
-    def _drawn_values(self, names: Sequence[str]) -> Floats:
-        return np.array(
-            [
-                self._rng.choice(self._frame[name].dropna().to_numpy(), 1)[0]
-                if self._frame[name].notna().any()
-                else 0.0
-                for name in names
-            ]
-        )
-
-    def _bisect(
-        self, rows: pd.DataFrame, names: Sequence[str], low: Floats, high: Floats
-    ) -> tuple[Floats, Floats]:
-        at_low, at_high = (self._score_with(rows, names, values) for values in (low, high))
-        for _ in range(70):
-            middle = low + (high - low) / 2
-            is_open = (middle != low) & (middle != high)
-            at_middle = self._score_with(rows, names, middle)
-            if not is_open.any() or at_low is None or at_high is None or at_middle is None:
-                break
-            is_left = np.abs(at_middle - at_low).max(axis=1) >= np.abs(at_high - at_middle).max(axis=1)
-            to_left, to_right = is_open & is_left, is_open & ~is_left
-            high, at_high = np.where(to_left, middle, high), np.where(to_left[:, None], at_middle, at_high)
-            low, at_low = np.where(to_right, middle, low), np.where(to_right[:, None], at_middle, at_low)
-        return low, high
-
-    def _score_with(self, rows: pd.DataFrame, names: Sequence[str], values: Floats) -> Floats | None:
-        scores = self._scores(_assigned(rows, names, values))
-        return None if scores is None else scores.reshape(len(rows), -1)
+    def _values_of(self, names: Sequence[str]) -> Floats:
+        known = {name: self._frame[name].dropna().to_numpy() for name in set(names)}
+        return np.array([self._rng.choice(known[name]) for name in names], dtype=np.float64)
 
     # --- the end -------------------------------------------------------------------------------------
 
     def golden(self, positive: int, threshold: float) -> Golden:
         """Ask the pipeline about all rows; row by row where it refuses some."""
         rows = pd.concat([part for part in self._rows if len(part)], ignore_index=True)
-        expected = self._scores(rows)
-        if expected is None:
-            answers = [self._scores(rows.iloc[[i]]) for i in range(len(rows))]
-            rows = rows[[answer is not None for answer in answers]]
-            expected = np.concatenate([answer for answer in answers if answer is not None])
-        numbers, texts = self._arrays(rows)
-        return Golden(numbers, texts, expected, positive, threshold)
+        expected = self._answers(rows)
+        is_kept = np.isfinite(expected).reshape(len(rows), -1).all(axis=1)
+        kept = np.flatnonzero(is_kept)
+        numbers, texts = self._arrays(rows.iloc[kept])
+        n_usual = int(np.searchsorted(kept, len(self._rows[0])))
+        return Golden(numbers, texts, expected[kept], n_usual, positive, threshold)
 
-    def _scores(self, rows: pd.DataFrame) -> Floats | None:
+    def _answers(self, rows: pd.DataFrame) -> Floats:
+        """Return scores, NaN for the rows that the pipeline refuses."""
         try:
-            return self._predictor.scores(*self._arrays(rows))
+            return self._scores(rows)
         except UnscorableRowsError:
-            return None
+            if len(rows) == 1:
+                return np.full_like(self._scores(self._frame.iloc[:1]), np.nan)
+            return np.concatenate([self._answers(rows.iloc[[i]]) for i in range(len(rows))])
+
+    def _scores(self, rows: pd.DataFrame) -> Floats:
+        return self._predictor.scores(*self._arrays(rows))
 
     def _arrays(self, rows: pd.DataFrame) -> tuple[Floats, Any]:
         numbers = rows[self._numbers].to_numpy(dtype=np.float64)
         texts = rows[self._texts].astype(object).fillna("").to_numpy(dtype=object) if self._texts else None
         return numbers, texts
+
+
+class _Search:
+    """Bisections, one a row, each over one of the row's numbers, all at once.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What surrounds the number.
+    names : list of str
+        Which number of each row is moved.
+    """
+
+    N_STEPS = 80
+    # After so many halvings a smooth score hardly changes any more, and a jump still does.
+    N_BEFORE_LOOK, SMOOTH = 30, 1e-7
+
+    def __init__(self, rows: pd.DataFrame, names: list[str]) -> None:
+        self.rows = rows
+        self.names = names
+
+    def run(self, low: Floats, high: Floats, ask: Ask) -> list[pd.DataFrame]:
+        """Return the rows just below and just above the jumps that were found."""
+        try:
+            low, high, gap = self._narrowed(low, high, ask)
+        except UnscorableRowsError:
+            return []
+        return [_assigned(self.rows, self.names, values).iloc[gap] for values in (low, high)]
+
+    def _narrowed(self, low: Floats, high: Floats, ask: Ask) -> tuple[Floats, Floats, NDArray[np.intp]]:
+        """Halve all intervals until their ends are neighbours; return the ends, and which still jump."""
+        at_low, at_high = (self._ask(ask, values) for values in (low, high))
+        for step in range(self.N_STEPS):
+            middle = low + (high - low) / 2
+            if not ((middle != low) & (middle != high)).any():
+                break
+            if step == self.N_BEFORE_LOOK and not self._jumps(at_low, at_high).any():
+                break
+            at_middle = self._ask(ask, middle)
+            is_left = _gap(at_middle, at_low) >= _gap(at_high, at_middle)
+            high, at_high = np.where(is_left, middle, high), np.where(is_left[:, None], at_middle, at_high)
+            low, at_low = np.where(is_left, low, middle), np.where(is_left[:, None], at_low, at_middle)
+        return low, high, np.flatnonzero(self._jumps(at_low, at_high))
+
+    def _jumps(self, at_low: Floats, at_high: Floats) -> NDArray[np.bool_]:
+        return np.asarray(_gap(at_low, at_high) > self.SMOOTH * np.abs(at_low).max(initial=1e-300))
+
+    def _ask(self, ask: Ask, values: Floats) -> Floats:
+        return ask(_assigned(self.rows, self.names, values)).reshape(len(values), -1)
+
+
+def _gap(one: Floats, other: Floats) -> Floats:
+    return np.asarray(np.abs(one - other).max(axis=1))
 
 
 def _assigned(rows: pd.DataFrame, names: Sequence[str], values: Floats) -> pd.DataFrame:

@@ -21,9 +21,10 @@ ML_OPSET = 5  # the first with TreeEnsemble, whose thresholds and sums are doubl
 IR_VERSION = 10
 ML = "ai.onnx.ml"
 
-# A matrix between two nodes holds at most so many numbers (32 MB); longer batches are cut.
-LARGEST_MATRIX = 1 << 22
-MOST_ROWS = 1 << 14
+# A matrix between two nodes holds at most so many numbers (2 MB, what a core's cache holds); longer batches
+# are cut.
+LARGEST_MATRIX = 1 << 18
+FEWEST_ROWS, MOST_ROWS = 16, 1 << 14
 
 Floats = NDArray[np.float64]
 
@@ -146,6 +147,33 @@ class Graph:
         whole = self.node("Concat", *tensors, axis=1)
         self._widths[whole] = width
         return self.take(whole, [starts[column.tensor] + column.index for column in table.columns])
+
+    def loose_matrix(self, table: Table, *, is_whole: bool = False) -> tuple[str, list[int]]:
+        """Return the numbers of a table in whatever order is cheapest, and where each column went.
+
+        For steps that can permute their own weights or feature numbers.
+
+        Parameters
+        ----------
+        table : Table
+        is_whole : bool, default=False
+            Columns that the table does not have may come along, missing values in them too.
+
+        Returns
+        -------
+        tensor : str
+        places : list of int
+            Position in the tensor of each column of the table.
+        """
+        used: dict[str, list[int]] = {}
+        for tensor, index in sorted({(column.tensor, column.index) for column in table.columns}):
+            used.setdefault(tensor, []).append(index)
+        if is_whole:
+            used = {tensor: list(range(self._widths[tensor])) for tensor in used}
+        order = [(tensor, index) for tensor, indexes in used.items() for index in indexes]
+        place = {key: position for position, key in enumerate(order)}
+        sample = Table(tuple(Column(tensor, index, is_text=table.has_text) for tensor, index in order))
+        return self.matrix(sample), [place[column.tensor, column.index] for column in table.columns]
 
     def take(self, tensor: str, indexes: Sequence[int]) -> str:
         """Return the columns of a matrix at ``indexes``; the matrix itself if these are all of them."""
@@ -281,17 +309,24 @@ class Graph:
             ir_version=IR_VERSION,
             opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)],
         )
-        rows = max(1, min(MOST_ROWS, LARGEST_MATRIX // self.widest))
+        rows = max(FEWEST_ROWS, min(MOST_ROWS, LARGEST_MATRIX // self.widest))
         helper.set_model_props(model, {"rows_at_once": str(rows), **notes})
         data: bytes = model.SerializeToString()
         return data
 
     def _output(self, scores: str, n_scores: int) -> onnx.ValueInfoProto:
         if n_scores:
-            self._steps.append(helper.make_node("Identity", [scores], ["probabilities"]))
+            self._rename(scores, "probabilities")
             return helper.make_tensor_value_info("probabilities", TensorProto.DOUBLE, [None, n_scores])
         self._steps.append(helper.make_node("Reshape", [scores, self.constant([-1], np.int64)], ["values"]))
         return helper.make_tensor_value_info("values", TensorProto.DOUBLE, [None])
+
+    def _rename(self, old: str, new: str) -> None:
+        """Call a tensor by another name, which saves the node that would copy it."""
+        for step in self._steps:
+            if isinstance(step, onnx.NodeProto):
+                step.input[:] = [new if name == old else name for name in step.input]
+                step.output[:] = [new if name == old else name for name in step.output]
 
     def _inputs(self, nodes: Sequence[onnx.NodeProto]) -> list[onnx.ValueInfoProto]:
         used = {name for node in nodes for name in node.input}

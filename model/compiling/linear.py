@@ -11,10 +11,13 @@ from sklearn.svm import LinearSVC, LinearSVR
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import (
     clipped,
+    doubt_no_share,
     linear,
     logistic,
     normalised,
     one,
+    product,
+    row_max,
     row_sum,
     softmax,
     with_complement,
@@ -39,7 +42,7 @@ CLASSIFIERS = (
 def _product(step: Any, table: Table, graph: Graph) -> Table:
     weights = np.asarray(step.coef_, dtype=np.float64).reshape(-1, table.n_columns).T
     intercept = np.asarray(step.intercept_, dtype=np.float64)
-    raw = linear(graph, graph.matrix(table), weights, intercept)
+    raw = product(graph, table, weights, intercept)
     return graph.table(raw, weights.shape[1], blur=1.0 + float(np.abs(intercept).max()))
 
 
@@ -90,6 +93,7 @@ def _stochastic(step: Any, table: Table, graph: Graph) -> Table:
     if step.loss == "log_loss":
         return _logistic(step, table, graph) if is_binary else _one_against_rest(step, table, graph)
     raw = graph.matrix(_product(step, table, graph))
+    _doubt_edge(graph, raw)
     half = graph.constant([[0.5]])
     shares = graph.node("Mul", graph.node("Add", clipped(graph, raw, [-1.0], [1.0]), one(graph)), half)
     if is_binary:
@@ -98,18 +102,25 @@ def _stochastic(step: Any, table: Table, graph: Graph) -> Table:
     return graph.table(normalised(graph, shares, 1.0 / n_classes), n_classes, blur=1.0)
 
 
+def _doubt_edge(graph: Graph, raw: str) -> None:
+    """Be in doubt where no class but for rounding has a share: its normalisation jumps at -1."""
+    gap = graph.node("Abs", graph.node("Add", row_max(graph, raw), one(graph)))
+    graph.doubt(graph.node("Less", gap, graph.constant([[1e-7]])))
+
+
 def _logistic(step: Any, table: Table, graph: Graph) -> Table:
     """Both classes by one product: the weights of the first are those of the second with other sign."""
     weights = np.asarray(step.coef_, dtype=np.float64).reshape(1, -1)
     intercept = np.asarray(step.intercept_, dtype=np.float64).reshape(-1)[:1]
     both = np.concatenate([-weights, weights]).T
-    raw = linear(graph, graph.matrix(table), both, np.concatenate([-intercept, intercept]))
+    raw = product(graph, table, both, np.concatenate([-intercept, intercept]))
     return graph.table(graph.node("Sigmoid", raw), 2, blur=1.0)
 
 
 def _one_against_rest(step: Any, table: Table, graph: Graph) -> Table:
     n_classes = len(step.classes_)
     shares = logistic(graph, graph.matrix(_product(step, table, graph)))
+    doubt_no_share(graph, shares)
     return graph.table(normalised(graph, shares, 1.0 / n_classes), n_classes, blur=1.0)
 
 

@@ -20,6 +20,9 @@ from model.compiling.tables import Table
 # Distances closer than this, relative to the squared norms, count as tied; rounding stays far below it.
 TIE = 1e-11
 
+# So many points more than k are looked at, for ties.
+SPARE = 24
+
 
 @converts(KNeighborsClassifier, method="predict_proba")
 def _classifier(step: Any, table: Table, graph: Graph) -> Table:
@@ -42,37 +45,40 @@ def _mean_of_nearest(step: Any, table: Table, graph: Graph, targets: Floats) -> 
     """Return the (weighted) mean of the targets of the k nearest points, shape (n_rows, n_targets)."""
     graph.refuse_missing(table)
     distances, slack = _distances(step, table, graph)
-    k = step.n_neighbors
-    nearest, _ = graph.pair("TopK", distances, graph.constant([k], np.int64), axis=1, largest=0)
-    limit = row_max(graph, nearest)
-    below = number(graph, graph.node("Less", distances, graph.node("Sub", limit, slack)))
-    within = number(graph, graph.node("LessOrEqual", distances, graph.node("Add", limit, slack)))
+    near, which = _candidates(step, graph, distances, slack)
+    limit = graph.take(near, [step.n_neighbors - 1])
+    below = number(graph, graph.node("Less", near, graph.node("Sub", limit, slack)))
+    within = number(graph, graph.node("LessOrEqual", near, graph.node("Add", limit, slack)))
     tied = graph.node("Sub", within, below)
-    n_open = graph.node("Sub", graph.constant([[float(k)]]), row_sum(graph, below))
-    _doubt_split_tie(graph, tied, n_open, targets)
+    n_open = graph.node("Sub", graph.constant([[float(step.n_neighbors)]]), row_sum(graph, below))
+    _doubt_split_tie(graph, tied, n_open, which, targets)
     share = graph.node("Div", n_open, row_sum(graph, tied))
     counted = graph.node("Add", below, graph.node("Mul", tied, share))
-    return _weighted_mean(step, graph, counted, distances, targets)
+    weights = counted if step.weights == "uniform" else _inverse_distances(step, graph, counted, near)
+    return _weighted_mean(graph, weights, which, targets)
 
 
-def _doubt_split_tie(graph: Graph, tied: str, n_open: str, targets: Floats) -> None:
+def _candidates(step: Any, graph: Graph, distances: str, slack: str) -> tuple[str, str]:
+    """Return distances and positions of the k nearest points and some more, in which all ties should be."""
+    n_points = step.n_samples_fit_
+    n_kept = min(step.n_neighbors + SPARE, n_points)
+    near, which = graph.pair("TopK", distances, graph.constant([n_kept], np.int64), axis=1, largest=0)
+    if n_kept < n_points:
+        limit = graph.node("Add", graph.take(near, [step.n_neighbors - 1]), slack)
+        graph.doubt(graph.node("LessOrEqual", graph.take(near, [n_kept - 1]), limit))
+    return near, which
+
+
+def _doubt_split_tie(graph: Graph, tied: str, n_open: str, which: str, targets: Floats) -> None:
     """Be in doubt where only some of the tied points count, and they do not all say the same."""
     is_split = graph.node("Greater", row_sum(graph, tied), graph.node("Add", n_open, graph.constant([[0.5]])))
     codes = np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1).astype(np.float64)
-    high = row_max(graph, graph.node("Mul", tied, graph.row(codes + 1.0)))
-    low = row_max(graph, graph.node("Mul", tied, graph.row(codes.max() + 1.0 - codes)))
-    # All the same code c: the maxima are c + 1 and max - c + 1; any other code makes one of them larger.
-    is_mixed = graph.node("Greater", graph.node("Add", high, low), graph.constant([[codes.max() + 2.5]]))
+    highest = codes.max()
+    up, down = (graph.node("Gather", graph.constant(c), which) for c in (codes + 1.0, highest + 1.0 - codes))
+    high, low = (row_max(graph, graph.node("Mul", tied, part)) for part in (up, down))
+    # All the same code c: the maxima are c + 1 and highest - c + 1; any other code makes one of them larger.
+    is_mixed = graph.node("Greater", graph.node("Add", high, low), graph.constant([[highest + 2.5]]))
     graph.doubt(graph.node("And", is_split, is_mixed))
-
-
-def _weighted_mean(step: Any, graph: Graph, counted: str, distances: str, targets: Floats) -> str:
-    points = graph.constant(targets)
-    if step.weights == "uniform":
-        total = graph.node("MatMul", counted, points)
-        return graph.node("Div", total, graph.constant([[float(step.n_neighbors)]]))
-    weights = _inverse_distances(step, graph, counted, distances)
-    return graph.node("Div", graph.node("MatMul", weights, points), row_sum(graph, weights))
 
 
 def _inverse_distances(step: Any, graph: Graph, counted: str, distances: str) -> str:
@@ -83,6 +89,13 @@ def _inverse_distances(step: Any, graph: Graph, counted: str, distances: str) ->
     zeros = graph.node("Mul", counted, number(graph, is_zero))
     has_zero = graph.node("Greater", row_max(graph, zeros), graph.constant([[0.0]]))
     return graph.node("Where", has_zero, zeros, inverse)
+
+
+def _weighted_mean(graph: Graph, weights: str, which: str, targets: Floats) -> str:
+    columns = [graph.node("Gather", graph.constant(column), which) for column in targets.T]
+    sums = [row_sum(graph, graph.node("Mul", weights, column)) for column in columns]
+    total = sums[0] if len(sums) == 1 else graph.node("Concat", *sums, axis=1)
+    return graph.node("Div", total, row_sum(graph, weights))
 
 
 def _is_manhattan(step: Any) -> bool:

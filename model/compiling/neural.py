@@ -5,7 +5,7 @@ from typing import Any
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from model.compiling.errors import NotCompilableError
-from model.compiling.formulas import linear, with_complement
+from model.compiling.formulas import linear, product, with_complement
 from model.compiling.graph import Graph
 from model.compiling.registry import converts
 from model.compiling.tables import Table
@@ -26,13 +26,13 @@ def _classifier(step: Any, table: Table, graph: Graph) -> Table:
 
 
 def _forward(step: Any, table: Table, graph: Graph) -> str:
-    x = graph.matrix(table)
-    layers = list(zip(step.coefs_, step.intercepts_, strict=True))
-    for position, (weights, intercept) in enumerate(layers):
-        is_last = position == len(layers) - 1
-        x = _activated(
-            graph, linear(graph, x, weights, intercept), step.out_activation_ if is_last else step.activation
-        )
+    activations = [step.activation] * (len(step.coefs_) - 1) + [step.out_activation_]
+    x = product(graph, table, step.coefs_[0], step.intercepts_[0])
+    x = _activated(graph, x, activations[0])
+    for weights, intercept, activation in zip(
+        step.coefs_[1:], step.intercepts_[1:], activations[1:], strict=True
+    ):
+        x = _activated(graph, linear(graph, x, weights, intercept), activation)
     return x
 
 

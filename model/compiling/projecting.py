@@ -22,7 +22,7 @@ from sklearn.feature_selection import (
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from model.compiling.distances import squared_euclidean
-from model.compiling.formulas import linear
+from model.compiling.formulas import product
 from model.compiling.graph import Floats, Graph
 from model.compiling.registry import converts
 from model.compiling.tables import Table
@@ -85,4 +85,4 @@ def _distances_to_centers(step: Any, table: Table, graph: Graph) -> Table:
 
 def _projected(table: Table, graph: Graph, weights: Floats, offset: Floats) -> Table:
     blur = 1.0 + float(np.abs(offset).max(initial=0.0))
-    return graph.table(linear(graph, graph.matrix(table), weights, offset), weights.shape[1], blur=blur)
+    return graph.table(product(graph, table, weights, offset), weights.shape[1], blur=blur)

@@ -107,8 +107,9 @@ def sum_trees(
     Rows whose blurred columns come within their rounding of a threshold are in doubt.
     """
     doubt_near(graph, table, _edges(trees, table.n_columns))
-    attributes = _attributes(trees, targets)
-    return graph.node("TreeEnsemble", graph.matrix(table), domain=ML, n_targets=n_targets, **attributes)
+    matrix, places = graph.loose_matrix(table, is_whole=True)
+    attributes = _attributes(trees, targets, np.asarray(places))
+    return graph.node("TreeEnsemble", matrix, domain=ML, n_targets=n_targets, **attributes)
 
 
 def _edges(trees: Sequence[Tree], n_columns: int) -> list[Floats]:
@@ -118,7 +119,7 @@ def _edges(trees: Sequence[Tree], n_columns: int) -> list[Floats]:
     return [np.unique(thresholds[features == column]) for column in range(n_columns)]
 
 
-def _attributes(trees: Sequence[Tree], targets: Sequence[int]) -> dict[str, Any]:
+def _attributes(trees: Sequence[Tree], targets: Sequence[int], places: Ints) -> dict[str, Any]:
     parts = []
     n_nodes = n_leaves = 0
     for tree, target in zip(trees, targets, strict=True):
@@ -128,6 +129,7 @@ def _attributes(trees: Sequence[Tree], targets: Sequence[int]) -> dict[str, Any]
         n_nodes += len(tree.is_leaf) - tree.n_leaves
         n_leaves += tree.n_leaves
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    joined["nodes_featureids"] = places[joined["nodes_featureids"]]
     members = joined.pop("membership_values")
     attributes = {name: _plain(name, values) for name, values in joined.items()}
     if len(members):

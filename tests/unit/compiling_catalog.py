@@ -173,6 +173,13 @@ PREPS = {
         )
     ),
     "union": Prep(_union, is_positive=True),
+    "splines": Prep(lambda: _columns(_filled(pp.SplineTransformer(n_knots=4)), _one_hot())),
+    "continued splines": Prep(
+        lambda: _columns(
+            _filled(pp.SplineTransformer(4, degree=2, extrapolation="continue", include_bias=False)),
+            _ordinal(),
+        )
+    ),
     "bins": Prep(
         lambda: _columns(
             _filled(pp.KBinsDiscretizer(5, encode="ordinal", quantile_method="averaged_inverted_cdf")),

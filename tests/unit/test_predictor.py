@@ -100,5 +100,5 @@ def test_a_row_that_nobody_can_score_is_refused() -> None:
 def test_without_a_fallback_an_open_row_is_refused() -> None:
     predictor = CompiledPredictor(build(strict_pipeline(), ["color"], ["color"]))
 
-    with pytest.raises(UnscorableRowsError, match="1 of 2 rows"):
+    with pytest.raises(UnscorableRowsError, match="1 of these rows"):
         predictor.scores(np.empty((2, 0)), np.array([["red"], ["green"]], dtype=object))
