@@ -65,7 +65,7 @@ class Judge:
         if positive is None:
             return probabilities.argmax(axis=1)
         is_positive = probabilities[:, positive] >= self.threshold
-        return np.where(is_positive, positive, 1 - positive).astype(np.intp)
+        return np.where(is_positive, np.intp(positive), np.intp(1 - positive))
 
     def _classes(self, scores: Scores, ids: list[str], warnings: list[list[RowWarning]]) -> list[Answer]:
         labels, names = self.spec.labels, self.spec.class_names
@@ -94,6 +94,8 @@ class Judge:
             return ValueAnswer(prediction_id, None, [*warnings, odd])
         if (target.min is not None and value < target.min) or (target.max is not None and value > target.max):
             seen = range_text(Feature(type="number", min=target.min, max=target.max))
-            odd = RowWarning("implausible", target.name, f"{value:g} is outside of what training saw, {seen}.")
+            odd = RowWarning(
+                "implausible", target.name, f"{value:g} is outside of what training saw, {seen}."
+            )
             return ValueAnswer(prediction_id, value, [*warnings, odd])
         return ValueAnswer(prediction_id, value, warnings)
