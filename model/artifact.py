@@ -40,23 +40,24 @@ class OtherPackagesError(UnavailableError):
     title = "Model needs other packages"
 
 
-class TrainedOn(msgspec.Struct, frozen=True, kw_only=True):
+class TrainedOn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The rows of a training: where from (a name, not a path), the digest of that file, and how many."""
 
     source: str
     digest: str
     n_rows: int
     n_held_out: int
-    n_unlabelled: int = 0
-    n_incomplete: int = 0
+    n_unlabelled: int
+    n_incomplete: int
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All about one version but its parts.
 
     ``spec`` is the resolved spec as YAML text, ``metrics`` are those of the held-out rows,
     ``cross_validation`` has mean and standard deviation of each, ``parts`` the SHA-256 of each part.
     ``not_compiled`` says why there is no compiled part, "" if there is one. ``signature`` covers the rest.
+    A field that is added later needs a default: as defaults are not written, older versions stay valid.
     """
 
     model: str

@@ -25,7 +25,9 @@ MANIFEST = Manifest(
     threshold=0.3,
     packages={"scikit-learn": "1.9.1"},
     python="3.11.7",
-    trained_on=TrainedOn(source="songs.csv", digest="d", n_rows=100, n_held_out=20),
+    trained_on=TrainedOn(
+        source="songs.csv", digest="d", n_rows=100, n_held_out=20, n_unlabelled=0, n_incomplete=0
+    ),
     seconds=1.5,
     parts={"pipeline.joblib": artifact.digest(PART)},
 )
@@ -42,6 +44,12 @@ def test_a_signed_manifest_is_verified_after_a_trip_through_the_store():
     artifact.verify(read, KEY)
     assert changed(read, signature="") == MANIFEST
     assert stored["created_at"] == MANIFEST.created_at  # an instant, as MongoDB keeps it
+
+
+def test_what_has_its_default_is_not_written_so_a_later_field_leaves_old_signatures_valid():
+    stored = artifact.sign(MANIFEST, KEY).document()
+
+    assert "not_compiled" not in stored
 
 
 @pytest.mark.parametrize(
