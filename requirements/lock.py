@@ -1,7 +1,7 @@
 """``make lock``: pin what ``*.in`` asks for, with hashes, in one file a layer. It installs nothing.
 
-A layer names only what the layers below it lack, so that each version is written down once. Versions that are
-pinned already stay (``--upgrade`` moves them).
+A layer names only what the layers below it do not bring on every platform, so that nearly each version is
+written down once. Versions that are pinned already stay (``--upgrade`` moves them).
 """
 
 import re
@@ -18,14 +18,14 @@ LAYERS = {
 }
 COMPILE = ["uv", "pip", "compile", "--quiet", "--no-annotate", "--custom-compile-command", "make lock"]
 COMPILE += ["--universal", "--python-version", "3.11", "--generate-hashes"]
-PIN = re.compile(r"^([a-z0-9._-]+)==", re.MULTILINE)
+PIN_WITHOUT_MARKER = re.compile(r"^([a-z0-9._-]+)==\S+ \\$", re.MULTILINE)
 
 
 def pinned(path: Path) -> set[str]:
-    """Return the names that a requirements file and those it includes pin."""
+    """Return the names that a requirements file and those it includes pin for every platform."""
     text = path.read_text()
     included = (pinned(path.parent / name) for name in re.findall(r"^-r (\S+)", text, re.MULTILINE))
-    return set(PIN.findall(text)).union(*included)
+    return set(PIN_WITHOUT_MARKER.findall(text)).union(*included)
 
 
 def lock(layer: str, options: list[str]) -> None:

@@ -17,9 +17,14 @@ PIN = re.compile(
 COMMENT_OR_LAYER = re.compile(r"^(#.*|-r requirements[a-z-]*\.txt)?\n", re.MULTILINE)
 
 
-def names(file: str) -> list[str]:
+def pins(file: str) -> list[tuple[str, str]]:
+    """Return the packages and versions that one file pins itself."""
+    return re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE)
+
+
+def names(file: str) -> set[str]:
     """Return the packages that one file pins itself."""
-    return re.findall(r"^([a-z0-9._-]+)==", (ROOT / file).read_text(), re.MULTILINE)
+    return {name for name, _ in pins(file)}
 
 
 def asked_for(layer: str) -> set[str]:
@@ -46,9 +51,9 @@ def test_every_line_is_a_pin_with_hashes_or_a_lower_layer(file: str) -> None:
     assert rest == ""
 
 
-def test_no_package_is_pinned_in_two_layers() -> None:
-    pinned = [name for file in FILES for name in names(file)]
-    assert sorted(set(pinned)) == sorted(pinned)
+def test_no_package_is_pinned_to_two_versions() -> None:
+    pinned = {(name, version) for file in FILES for name, version in pins(file)}
+    assert len(pinned) == len({name for name, _ in pinned})
 
 
 @pytest.mark.parametrize("layer", ["production", "local", "mlflow", "dev"])
@@ -66,4 +71,4 @@ def test_what_the_code_imports_is_asked_for_in_production() -> None:
 
 def test_the_user_s_list_is_in_production() -> None:
     wanted = "flask gunicorn scikit-learn pandas joblib pymongo scipy apscheduler neptune"
-    assert set(wanted.split()) <= set(names("requirements.txt"))
+    assert set(wanted.split()) <= names("requirements.txt")
