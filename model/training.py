@@ -21,27 +21,24 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from model import compiling, frame, resolving, splitting
-from model.answer import Judge
 from model.compiling import golden_rows
 from model.evaluation import Metrics, evaluate, selected
 from model.fallback import score
 from model.frame import Rows
 from model.golden import Golden
-from model.monitoring import PREDICTION, PROBABILITY, ModelReference
-from model.monitoring.outputs import coarse
+from model.monitoring import ModelReference
+from model.references import fit_reference
 from model.spec import Spec
+from model.thresholds import choose_threshold
 from utils.errors import SpecError, VigiaError
 
 log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Step = Callable[[str, int, int], None]
 
 MIN_ROWS = 20
 MIN_CLASS_ROWS = 2
-# With a rarer class than this, half is no sensible threshold: hardly any row would reach it.
-UNBALANCED = 0.2
 
 
 class TrainingError(VigiaError):
@@ -284,42 +281,6 @@ def scored(pipeline: Pipeline, spec: Spec, features: pd.DataFrame) -> Floats:
     return spread
 
 
-def choose_threshold(spec: Spec, y: NDArray[Any], scores: Floats) -> float:
-    """Choose the probability from which on the positive of two classes is answered.
-
-    Half, unless one class is rare: then the one that gives the rarer class its largest F1 on these rows
-    (Lipton, Elkan and Naryanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure").
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_rows,)
-        Positions of the classes.
-    scores : ndarray of shape (n_rows, 2)
-        Probabilities on rows that were not fitted on.
-    """
-    positive = spec.positive_index
-    if positive is None:
-        return 0.5
-    share = float((y == positive).mean())
-    if UNBALANCED <= share <= 1 - UNBALANCED:
-        return 0.5
-    rare = positive if share < UNBALANCED else 1 - positive
-    cut = _best_f1_cut(y == rare, scores[:, rare])
-    return cut if rare == positive else 1 - cut
-
-
-def _best_f1_cut(is_rare: Flags, probability: Floats) -> float:
-    """Return the middle between the two neighbouring probabilities between which F1 is largest."""
-    order = np.argsort(-probability, kind="stable")
-    sorted_p, hits = probability[order], np.cumsum(is_rare[order])
-    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
-    is_cut = np.append(sorted_p[:-1] > sorted_p[1:], False)
-    if not is_cut.any():
-        return 0.5
-    best = int(np.argmax(np.where(is_cut, f1, -1.0)))
-    return float((sorted_p[best] + sorted_p[best + 1]) / 2)
-
-
 def _spread(values: Iterable[float | None]) -> Metrics:
     defined = [value for value in values if value is not None]
     if not defined:
@@ -333,40 +294,3 @@ def _compiled(spec: Spec, pipeline: Pipeline, golden: Golden) -> tuple[bytes | N
     except compiling.NotCompilableError as error:
         log.warning("%s: the pipeline cannot be compiled and serves as it is: %s", spec.name, error.reason)
         return None, error.reason
-
-
-def fit_reference(
-    spec: Spec, features: pd.DataFrame, held_scores: Floats, threshold: float
-) -> ModelReference:
-    """Learn what inputs and answers look like where nothing has changed.
-
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_features)
-        All rows of the training table.
-    held_scores : ndarray of shape (n_held_out, n_classes) or (n_held_out,)
-        What the model gave for rows that it was not fitted on.
-    """
-    kinds: dict[str, Any] = {name: _kind(feature.type) for name, feature in spec.features.items()}
-    ranges = {name: (spec.features[name].min, spec.features[name].max) for name in spec.numbers}
-    units = {name: feature.unit for name, feature in spec.features.items() if feature.unit}
-    logged = frame.logged_columns(spec, features)
-    return ModelReference.fit(logged, kinds, ranges=ranges, units=units).with_outputs(
-        _answers_reference(spec, held_scores, threshold)
-    )
-
-
-def _answers_reference(spec: Spec, scores: Floats, threshold: float) -> ModelReference:
-    if not spec.labels:
-        return ModelReference.fit({PREDICTION: scores.tolist()}, {PREDICTION: "number"})
-    answers: dict[str, Any] = {PREDICTION: [spec.labels[i] for i in Judge(spec, threshold).chosen(scores)]}
-    kinds: dict[str, Any] = {PREDICTION: "category"}
-    if spec.positive_index is not None:
-        answers[PROBABILITY] = coarse(scores[:, spec.positive_index].tolist())
-        kinds[PROBABILITY] = "number"
-    return ModelReference.fit(answers, kinds)
-
-
-def _kind(kind: str) -> str:
-    """What drift checks call it: truth values are counted as two categories."""
-    return {"category": "category", "boolean": "category", "date": "date"}.get(kind, "number")

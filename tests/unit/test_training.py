@@ -10,7 +10,8 @@ from model.fallback import SklearnPredictor
 from model.golden import replay
 from model.monitoring import PREDICTION, PROBABILITY
 from model.predictor import CompiledPredictor
-from model.training import TrainingError, choose_threshold, train
+from model.thresholds import choose_threshold
+from model.training import TrainingError, train
 from utils.errors import SpecError
 
 PIPELINES = "tests.small_pipelines"
