@@ -10,10 +10,11 @@ from sklearn.isotonic import IsotonicRegression
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import (
     Knots,
-    doubt_no_share,
+    both_classes,
+    doubt_around,
     interpolate,
     linear,
-    logistic,
+    logistic_shares,
     normalised,
     softmax,
     with_complement,
@@ -42,12 +43,8 @@ def _one_fold(inner: Any, table: Table, graph: Graph) -> Table:
     scores = _scores(inner.estimator, table, graph)
     if inner.method == "temperature":
         return _temperature(inner, scores, graph)
-    calibrate = _sigmoid if inner.method == "sigmoid" else _isotonic
-    shares = calibrate(inner.calibrators, scores, graph)
-    if n_classes == 2:
-        return graph.table(with_complement(graph, shares), 2, blur=1.0)
-    doubt_no_share(graph, shares, 1e-300 if inner.method == "sigmoid" else 1e-7)
-    return graph.table(normalised(graph, shares, 1.0 / n_classes), n_classes, blur=1.0)
+    calibrate = _sigmoid if inner.method == "sigmoid" else _isotonic_shares
+    return graph.table(calibrate(inner.calibrators, scores, graph), n_classes, blur=1.0)
 
 
 def _scores(estimator: Any, table: Table, graph: Graph) -> Table:
@@ -62,7 +59,17 @@ def _sigmoid(calibrators: Sequence[Any], scores: Table, graph: Graph) -> str:
     slopes = graph.row([-calibrator.a_ for calibrator in calibrators])
     offsets = graph.row([-calibrator.b_ for calibrator in calibrators])
     raw = graph.node("Add", graph.node("Mul", graph.matrix(scores), slopes), offsets)
-    return graph.node("Sigmoid", raw) if len(calibrators) == 1 else logistic(graph, raw)
+    if len(calibrators) == 1:
+        return both_classes(graph, raw)
+    return logistic_shares(graph, raw, len(calibrators))
+
+
+def _isotonic_shares(calibrators: Sequence[Any], scores: Table, graph: Graph) -> str:
+    shares = _isotonic(calibrators, scores, graph)
+    if len(calibrators) == 1:
+        return with_complement(graph, shares)
+    doubt_around(graph, shares, 0.0, 1e-7)
+    return normalised(graph, shares, 1.0 / len(calibrators))
 
 
 def _isotonic(calibrators: Sequence[Any], scores: Table, graph: Graph) -> str:

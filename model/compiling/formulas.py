@@ -101,9 +101,19 @@ def normalised(graph: Graph, matrix: str, if_zero: float) -> str:
     return graph.node("Where", is_zero, graph.constant([[if_zero]]), graph.node("Div", matrix, divisor))
 
 
-def doubt_no_share(graph: Graph, shares: str, least: float = 1e-300) -> None:
-    """Be in doubt where no class has a share worth normalising."""
-    graph.doubt(graph.node("Less", row_max(graph, shares), graph.constant([[least]])))
+def doubt_around(graph: Graph, raw: str, center: float, reach: float) -> None:
+    """Be in doubt where the largest value of a row is within ``reach`` of ``center``."""
+    gap = graph.node("Abs", graph.node("Sub", row_max(graph, raw), graph.constant([[center]])))
+    graph.doubt(graph.node("Less", gap, graph.constant([[reach]])))
+
+
+def logistic_shares(graph: Graph, raw: str, n_classes: int) -> str:
+    """Return the logistic function of each score divided by the row's sum; equal shares where all are 0.
+
+    They become 0 below about -745, by way of numbers that libraries round differently.
+    """
+    doubt_around(graph, raw, -730.0, 30.0)
+    return normalised(graph, logistic(graph, raw), 1.0 / n_classes)
 
 
 def log1p(graph: Graph, x: str) -> str:

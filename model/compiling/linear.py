@@ -11,13 +11,12 @@ from sklearn.svm import LinearSVC, LinearSVR
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import (
     clipped,
-    doubt_no_share,
+    doubt_around,
     linear,
-    logistic,
+    logistic_shares,
     normalised,
     one,
     product,
-    row_max,
     row_sum,
     softmax,
     with_complement,
@@ -93,19 +92,13 @@ def _stochastic(step: Any, table: Table, graph: Graph) -> Table:
     if step.loss == "log_loss":
         return _logistic(step, table, graph) if is_binary else _one_against_rest(step, table, graph)
     raw = graph.matrix(_product(step, table, graph))
-    _doubt_edge(graph, raw)
+    doubt_around(graph, raw, -1.0, 1e-7)  # below it no class has a share, which jumps to equal shares
     half = graph.constant([[0.5]])
     shares = graph.node("Mul", graph.node("Add", clipped(graph, raw, [-1.0], [1.0]), one(graph)), half)
     if is_binary:
         return graph.table(with_complement(graph, shares), 2, blur=1.0)
     n_classes = len(step.classes_)
     return graph.table(normalised(graph, shares, 1.0 / n_classes), n_classes, blur=1.0)
-
-
-def _doubt_edge(graph: Graph, raw: str) -> None:
-    """Be in doubt where no class but for rounding has a share: its normalisation jumps at -1."""
-    gap = graph.node("Abs", graph.node("Add", row_max(graph, raw), one(graph)))
-    graph.doubt(graph.node("Less", gap, graph.constant([[1e-7]])))
 
 
 def _logistic(step: Any, table: Table, graph: Graph) -> Table:
@@ -119,9 +112,8 @@ def _logistic(step: Any, table: Table, graph: Graph) -> Table:
 
 def _one_against_rest(step: Any, table: Table, graph: Graph) -> Table:
     n_classes = len(step.classes_)
-    shares = logistic(graph, graph.matrix(_product(step, table, graph)))
-    doubt_no_share(graph, shares)
-    return graph.table(normalised(graph, shares, 1.0 / n_classes), n_classes, blur=1.0)
+    raw = graph.matrix(_product(step, table, graph))
+    return graph.table(logistic_shares(graph, raw, n_classes), n_classes, blur=1.0)
 
 
 @converts(QuadraticDiscriminantAnalysis, method="predict_proba")
