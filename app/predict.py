@@ -69,14 +69,24 @@ def answer(model: str, version: str | None = None) -> Response:
 
 def read(schema: Schema) -> Batch:
     """Read and check the rows in this request's body."""
-    media_type = request.mimetype
+    kind = media_type()
+    if is_json(kind):
+        return schema.from_json(request.get_data(cache=False))
+    if kind == "text/csv":
+        return schema.from_csv(request.get_data(cache=False))
+    raise UnsupportedTypeError(f"{kind} cannot be read. Send application/json or text/csv.")
+
+
+def media_type() -> str:
+    """Return the media type of this request's body. Raises UnsupportedTypeError unless its text is UTF-8."""
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedTypeError("Text must be UTF-8.")
-    if media_type in JSON_TYPES or media_type.endswith("+json"):
-        return schema.from_json(request.get_data(cache=False))
-    if media_type == "text/csv":
-        return schema.from_csv(request.get_data(cache=False))
-    raise UnsupportedTypeError(f"{media_type} cannot be read. Send application/json or text/csv.")
+    return request.mimetype
+
+
+def is_json(kind: str) -> bool:
+    """Tell whether a media type is one of JSON; none at all is taken for it."""
+    return kind in JSON_TYPES or kind.endswith("+json")
 
 
 def _response(answered: Answered) -> Response:

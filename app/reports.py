@@ -49,11 +49,13 @@ def monitor(model: str) -> Response:
 @blueprint.get("/predictions/<prediction_id>")
 @needs("admin")
 def prediction(prediction_id: str) -> Response:
-    """Return one logged prediction."""
+    """Return one logged prediction, with its label where it has one."""
     found = services().predictions.get(prediction_id)
     if found is None:
         raise NotFoundError("No prediction has this id. One that was just answered is stored within seconds.")
-    return as_json({"prediction_id": found.pop("_id"), **found})
+    label = services().labels.get(prediction_id)
+    known = {} if label is None else {"label": label["label"], "labelled_at": label["at"]}
+    return as_json({"prediction_id": found.pop("_id"), **found, **known})
 
 
 def _limit() -> int:

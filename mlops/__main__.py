@@ -6,12 +6,16 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
+from tqdm import tqdm
 
+from mlops import labelling
 from mlops.clock import Clock
+from mlops.labelling import Given
 from mlops.operations import Operations
 from mlops.services import Services, build, release
 from utils import embedded_mongo, logs
@@ -20,6 +24,7 @@ from utils.mongo import connection
 from utils.settings import MASK, Settings, catalogue, load, origins
 
 DRIFT_FOUND = 2
+LABELS_AT_ONCE = 5_000
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
@@ -97,6 +102,31 @@ def history(model: str, is_json: bool) -> None:
         for e in entries
     ]
     _say(entries, "\n".join(lines) or f"{model} never had a champion.", is_json)
+
+
+@main.group("labels")
+def labels_group() -> None:
+    """The truth about predictions."""
+
+
+@labels_group.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@as_json
+def import_labels(file: Path, is_json: bool) -> None:
+    """Take in the labels of FILE: CSV with prediction_id and label, or JSON as for POST /labels."""
+    with _operations() as operations:
+        given = labelling.from_file(file)
+        with tqdm(total=len(given), desc="labels", disable=not sys.stderr.isatty()) as bar:
+            accepted = [operations.labelling.put(part) for part in _parts(given, bar)]
+    stored, waiting = sum(one.n_labels for one in accepted), sum(one.n_waiting for one in accepted)
+    text = f"{stored} labels stored, {waiting} of them wait for their prediction."
+    _say({"labels": stored, "waiting": waiting}, text, is_json)
+
+
+def _parts(given: list[Given], bar: Any) -> Iterator[list[Given]]:
+    for start in range(0, len(given), LABELS_AT_ONCE):
+        yield given[start : start + LABELS_AT_ONCE]
+        bar.update(min(LABELS_AT_ONCE, len(given) - start))
 
 
 @main.group()

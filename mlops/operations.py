@@ -7,10 +7,12 @@ from mlops.alerts import Alarms
 from mlops.channels import Notifier
 from mlops.clock import Job
 from mlops.counting import Counter
+from mlops.labelling import Labelling
 from mlops.monitoring import Monitor
 from mlops.services import Services, specs_of
 from mlops.tracking.fanout import Trackers
 from model.monitoring.reference import ModelReference
+from model.spec import Spec
 
 REFERENCES_IN_MEMORY = 32
 
@@ -24,6 +26,19 @@ class Operations:
 
     def _reference(self, model: str, version: str) -> ModelReference:
         return ModelReference.from_bytes(self.services.registry.part(model, version, "reference.bin"))
+
+    @cached_property
+    def labelling(self) -> Labelling:
+        """Takes labels in, checked against the stored champions: nothing is served from here."""
+        services = self.services
+        return Labelling(services.labels, services.predictions, services.specs, self.spec_of)
+
+    def spec_of(self, model: str) -> Spec | None:
+        """Return the resolved spec of a model's champion, else that of its file, else None."""
+        version = self.services.registry.champion(model)
+        if version is None:
+            return self.services.specs.get(model)
+        return self.services.registry.manifest(model, version).resolved_spec()
 
     @cached_property
     def trackers(self) -> Trackers:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.answer_log import SpooledAnswers
+from mlops.labelling import Labelling
 from mlops.registry import Registry, signing_key
 from mlops.rejections import Rejections
 from mlops.repeating import Repeating
@@ -29,6 +30,7 @@ from utils.mongo.connection import Database
 from utils.mongo.counts import CountStore
 from utils.mongo.history import HistoryStore
 from utils.mongo.job_runs import JobRunStore
+from utils.mongo.labels import LabelStore
 from utils.mongo.predictions import PredictionStore
 from utils.mongo.rejections import RejectionStore
 from utils.mongo.reports import ReportStore
@@ -89,6 +91,21 @@ class Services:
     def predictions(self) -> PredictionStore:
         """The log."""
         return PredictionStore(self.db)
+
+    @cached_property
+    def labels(self) -> LabelStore:
+        """The truth about predictions."""
+        return LabelStore(self.db)
+
+    @cached_property
+    def labelling(self) -> Labelling:
+        """Takes labels in."""
+        return Labelling(self.labels, self.predictions, self.specs, self.spec_of)
+
+    def spec_of(self, model: str) -> Spec | None:
+        """Return what is known of a model's labels: the resolved spec of its champion, else its file's."""
+        served = self.serving.live().get(model)
+        return served.loaded.spec if served else self.specs.get(model)
 
     @cached_property
     def history(self) -> HistoryStore:

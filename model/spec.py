@@ -21,6 +21,11 @@ Policy = Literal["margin", "holm", "benjamini_hochberg", "ks_pvalue"]
 Label = bool | int | float | str
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
+METRIC_NAMES: dict[str, tuple[str, ...]] = {
+    "classification": ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier"),
+    "regression": ("rmse", "mae", "r2", "mape", "r2_log"),
+}
+
 BUNDLED = Path(__file__).parent / "specs"
 
 
@@ -78,6 +83,32 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
 
 
+class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a challenger takes over: see ``model.gate``.
+
+    ``metric`` decides (the first of ``Spec.metrics`` where it is left out). The lower end of the interval of
+    ``level`` for the challenger's gain on the same held-out rows must lie above ``-margin``. With a margin of
+    0 the gain must be more than chance; a larger one also lets in challengers that are merely not worse.
+    """
+
+    metric: str | None = None
+    margin: Annotated[float, Meta(ge=0)] = 0.0
+    level: Share = 0.9
+
+
+class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When the quality on labelled predictions is an alarm.
+
+    ``metric`` is watched (that of the promotion where it is left out): below ``floor``, or below training by
+    more than chance. Windows with fewer than ``min_labels`` labelled rows are no alarm.
+    """
+
+    metric: str | None = None
+    floor: float | None = None
+    min_labels: Annotated[int, Meta(ge=10)] = 50
+    window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
+
+
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """One model."""
 
@@ -90,6 +121,8 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     pipeline: str = "model.preprocessing:default_pipeline"
     metrics: tuple[str, ...] = ()
     drift: Drift = Drift()
+    promotion: Promotion = Promotion()
+    quality: Quality = Quality()
     id: str | None = None
     subject: str | None = None
     ignored: tuple[str, ...] = ()
@@ -97,6 +130,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     out_of_range: Reaction = "warn"
     unseen: Reaction = "warn"
     aliases: tuple[str, ...] = ()
+    retrain_aliases: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -209,7 +243,11 @@ def _problems(spec: Spec) -> Iterable[str]:
         yield "a regression has no classes - at `$.target.classes`"
     if spec.target.positive is not None and spec.target.positive not in spec.labels:
         yield f"positive is {spec.target.positive!r}, not one of the classes - at `$.target.positive`"
-    for alias in spec.aliases:
+    for place, metric in (("promotion", spec.promotion.metric), ("quality", spec.quality.metric)):
+        if metric is not None and metric not in METRIC_NAMES[spec.task]:
+            known = ", ".join(METRIC_NAMES[spec.task])
+            yield f"{metric!r} is none of the metrics {known} - at `$.{place}.metric`"
+    for alias in (*spec.aliases, *spec.retrain_aliases):
         if not alias.startswith("/"):
             yield f"alias {alias!r} must start with / - at `$.aliases`"
     for name, feature in spec.features.items():

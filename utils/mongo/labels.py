@@ -63,6 +63,12 @@ class LabelStore:
             found = self._labels.find({"_id": {"$in": list(prediction_ids)}}, ["label"])
             return {document["_id"]: document["label"] for document in found}
 
+    def documents(self, prediction_ids: Sequence[str]) -> dict[str, Document]:
+        """Return the labels of these predictions by id, with ``label``, ``at`` and ``history``."""
+        with translated():
+            found = self._labels.find({"_id": {"$in": list(prediction_ids)}})
+            return {document["_id"]: document for document in found}
+
     def n_labelled(self, prediction_ids: Iterable[str]) -> int:
         """Return how many of these predictions have a label."""
         with translated():

@@ -73,6 +73,14 @@ class PredictionStore:
         with translated():
             return self._predictions.find_one({"_id": prediction_id})
 
+    def by_ids(
+        self, prediction_ids: Sequence[str], *, fields: Sequence[str] | None = None
+    ) -> dict[str, Document]:
+        """Return those of these predictions that are stored, by id, with ``fields`` and ``_id`` or all."""
+        with translated():
+            found = self._predictions.find({"_id": {"$in": list(prediction_ids)}}, fields)
+            return {document["_id"]: document for document in found}
+
     def window(
         self,
         model: str,
