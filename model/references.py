@@ -1,4 +1,4 @@
-"""The drift reference of a version: what its inputs, and its answers to rows it was not fitted on, looked like.
+"""The drift reference of a version: what its inputs, and its answers to held-out rows, looked like.
 
 Brings training rows and scores to the columns that ``model.monitoring`` counts, as serving logs them.
 """
