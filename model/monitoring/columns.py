@@ -34,10 +34,14 @@ class NumberColumn:
     n_faults: int
 
     @cached_property
+    def is_there(self) -> NDArray[np.bool_]:
+        """Which rows have a value."""
+        return ~np.isnan(self.rows)
+
+    @cached_property
     def values(self) -> Floats:
         """Values that are there, maybe infinite, never NaN."""
-        is_there = ~np.isnan(self.rows)
-        return self.rows if is_there.all() else self.rows[is_there]
+        return self.rows if self.is_there.all() else self.rows[self.is_there]
 
     @property
     def n_missing(self) -> int:

@@ -42,8 +42,8 @@ class Cut:
         """Return, packed 64 rows a word, which rows are on the upper side and which have a value."""
         if self.category is not None:
             return self._category_sides(as_list(column))
-        rows = (read_days(column) if self.is_date else read_numbers(column)).rows
-        return _packed(rows > self.above), _packed(~np.isnan(rows))
+        read = read_days(column) if self.is_date else read_numbers(column)
+        return _packed(read.rows > self.above), _packed(read.is_there)
 
     def _category_sides(self, values: Sequence[Any]) -> tuple[Bits, Bits]:
         texts = [None if is_missing(value) else category_text(value) for value in values]

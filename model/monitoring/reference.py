@@ -5,8 +5,12 @@ A ``ModelReference`` is part of a version's artifact (``reference.bin``). It cou
 anything.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from model.monitoring.cells import MAX_CELLS, Cells, Counts, total
 from model.monitoring.columns import Column, NumberColumn
@@ -16,6 +20,7 @@ from model.monitoring.reference_file import read_reference, write_reference
 
 PREDICTION = "@prediction"  # the predicted class (category) or value (number)
 PROBABILITY = "@probability"  # probability of the positive class
+_THREADS_FROM = 50_000
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,11 @@ class ModelReference:
         n_rows = _n_rows(columns)
         nothing = [None] * n_rows
         read = {name: one.read(columns.get(name, nothing)) for name, one in self.features.items()}
-        found = {name: feature.cells.count(read[name]) for name, feature in self.features.items()}
-        return ModelCounts(found | ({PAIRS: self.pairs.cells.count(read)} if self.pairs else {}))
+        jobs = {name: partial(one.cells.count, read[name]) for name, one in self.features.items()}
+        if self.pairs:
+            jobs[PAIRS] = partial(self.pairs.cells.count, read)
+        with _workers(n_rows) as run:
+            return ModelCounts(dict(zip(jobs, run(lambda job: job(), jobs.values()), strict=True)))
 
     def counts_from(self, parts: Mapping[str, bytes]) -> ModelCounts:
         """Read counts kept by ``ModelCounts.to_parts``; names without a binary have zeros.
@@ -159,6 +167,16 @@ class ModelReference:
     def _cells(self) -> dict[str, Cells]:
         found: dict[str, Cells] = {name: feature.cells for name, feature in self.features.items()}
         return found | ({PAIRS: self.pairs.cells} if self.pairs else {})
+
+
+@contextmanager
+def _workers(n_rows: int) -> Iterator[Callable[..., Iterable[Counts]]]:
+    # NumPy lets go of the interpreter while it sorts, so threads help; for few rows they cost more.
+    if n_rows < _THREADS_FROM:
+        yield map
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield pool.map
 
 
 def _n_rows(columns: Mapping[str, Column]) -> int:

@@ -45,7 +45,7 @@ def test_every_value_falls_into_the_cell_that_the_definition_says(borders, value
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform", "cauchy", "whole", "zeros", "vast", "tiny", "far"])
-def test_the_grid_counts_large_columns_as_comparing_does(kind):
+def test_large_columns_count_as_their_parts_do(kind):
     rng = np.random.default_rng(4)
     draw = {
         "normal": lambda n: rng.normal(size=n),
@@ -58,7 +58,7 @@ def test_the_grid_counts_large_columns_as_comparing_does(kind):
         "far": lambda n: 1.7e18 + rng.integers(0, 10**9, n),
     }[kind]
     cells = fit_number_cells(draw(5_000), max_cells=256)
-    values = np.concatenate([draw(40_000), cells.borders, [np.inf, -np.inf, np.nan, 1e308, -1e308]])
+    values = np.concatenate([draw(300_000), cells.borders, [np.inf, -np.inf, np.nan, 1e308, -1e308]])
     parts = [cells.count(part) for part in np.array_split(values, 9)]
 
     assert cells.count(values) == total(cells, parts)
