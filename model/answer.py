@@ -63,7 +63,7 @@ class Judge:
         """Return for each row the position of the class that is answered, shape (n_rows,)."""
         positive = self.spec.positive_index
         if positive is None:
-            return probabilities.argmax(axis=1)
+            return np.asarray(probabilities.argmax(axis=1), dtype=np.intp)
         is_positive = probabilities[:, positive] >= self.threshold
         return np.where(is_positive, np.intp(positive), np.intp(1 - positive))
 
