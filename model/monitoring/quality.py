@@ -63,25 +63,34 @@ def pair_streams(
     A pair's practical size is the sum of its members': so much can agreement change while neither member
     moves by more than its own.
     """
-    found = []
-    for position, (first, second) in enumerate(pairs.cells.names):
-        read = partial(pairs.cells.read, position)
-        found.append(
-            Stream(
-                label=f"{first} and {second}",
-                role="pair",
-                check="agreement",
-                shape="rate",
-                reference=read(pairs.counts.values[np.newaxis])[0],
-                windows=read(windows),
-                spans=spans,
-                delta=delta_of(first) + delta_of(second),
-                part=PAIRS,
-                read=read,
-                members=(first, second),
-            )
-        )
-    return found
+    return [
+        _pair_stream(pairs, position, members, windows, spans, delta_of(members[0]) + delta_of(members[1]))
+        for position, members in enumerate(pairs.cells.names)
+    ]
+
+
+def _pair_stream(
+    pairs: PairReference,
+    position: int,
+    members: tuple[str, str],
+    windows: Ints,
+    spans: Sequence[Span],
+    delta: float,
+) -> Stream:
+    read = partial(pairs.cells.read, position)
+    return Stream(
+        label=" and ".join(members),
+        role="pair",
+        check="agreement",
+        shape="rate",
+        reference=read(pairs.counts.values[np.newaxis])[0],
+        windows=read(windows),
+        spans=spans,
+        delta=delta,
+        part=PAIRS,
+        read=read,
+        members=members,
+    )
 
 
 def rate(feature: FeatureReference, check: Check, windows: Ints) -> Ints:

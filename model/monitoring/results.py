@@ -1,7 +1,7 @@
 """What a check found, ready to be stored, shown and sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 Verdict = Literal["ok", "drift", "insufficient_data"]
@@ -56,30 +56,9 @@ class FeatureDrift:
         return self.verdict == "drift"
 
     def to_document(self) -> dict[str, Any]:
-        """Return a dict of JSON types."""
-        return {
-            "feature": self.feature,
-            "role": self.role,
-            "check": self.check,
-            "statistic_name": self.statistic_name,
-            "statistic": self.statistic,
-            "threshold": self.threshold,
-            "threshold_on": self.threshold_on,
-            "p_value": self.p_value,
-            "effect": self.effect,
-            "n": self.n,
-            "m": self.m,
-            "n_periods": self.n_periods,
-            "n_periods_ago": self.n_periods_ago,
-            "drift": self.is_drift,
-            "verdict": self.verdict,
-            "sentence": self.sentence,
-            "median_reference": self.median_reference,
-            "median_current": self.median_current,
-            "since_period": self.since_period,
-            "place": self.place,
-            "distances": dict(self.distances),
-        }
+        """Return a dict of JSON types: the fields, and ``drift``."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return found | {"distances": dict(self.distances), "drift": self.is_drift}
 
 
 @dataclass(frozen=True, slots=True)
