@@ -24,6 +24,7 @@ from utils.mongo import connection
 from utils.settings import MASK, Settings, catalogue, load, origins
 
 DRIFT_FOUND = 2
+CLOSE_S = 20.0
 LABELS_AT_ONCE = 5_000
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
@@ -51,10 +52,11 @@ def monitor(model: str, is_json: bool) -> None:
     with _operations() as operations:
         operations.services.require(model)
         report = operations.monitor.on_demand(operations.services.specs[model])
-    if is_json:
-        _print_json(report)
-    else:
-        _print_report(report)
+        # Printed before the trackers are closed: whoever waits for the report need not wait for them.
+        if is_json:
+            _print_json(report)
+        else:
+            _print_report(report)
     sys.exit(DRIFT_FOUND if report["drift"] else 0)
 
 
@@ -196,7 +198,7 @@ def _connected(settings: Settings) -> Iterator[Operations]:
         release(services)
         yield operations
     finally:
-        operations.close()
+        operations.close(CLOSE_S)
         connection.close(services.db)
 
 

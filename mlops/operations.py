@@ -74,8 +74,8 @@ class Operations:
         reports = {spec.name: self.monitor.scheduled(spec, due_at) for spec in specs_of(self.services)}
         return ", ".join(f"{name} {report['verdict']}" for name, report in reports.items() if report)
 
-    def close(self) -> None:
-        """Hand over what is queued for trackers and people, within a time limit."""
+    def close(self, timeout_s: float) -> None:
+        """Hand over what is queued for trackers and people, within about ``timeout_s`` for each."""
         for part in ("trackers", "notifier"):
             if part in self.__dict__:
-                getattr(self, part).close()
+                getattr(self, part).close(timeout_s)

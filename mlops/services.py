@@ -4,10 +4,7 @@ Light on purpose: with a compiled champion no scikit-learn, pandas, scipy or tra
 ``mlops.operations`` adds what clock and command line need.
 """
 
-import json
 import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mlops import tasks
 from mlops.answer_log import SpooledAnswers
 from mlops.labelling import Labelling
 from mlops.registry import Registry, signing_key
@@ -249,18 +247,7 @@ class Services:
 
         The statistics need libraries that the web process does without.
         """
-        command = [sys.executable, "-m", "mlops", "monitor", model, "--json"]
-        try:
-            done = subprocess.run(  # noqa: S603  our own module, and a name that is a model's
-                command, capture_output=True, timeout=CHECK_TIMEOUT_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise UnavailableError("The check takes too long; it goes on by MONITOR_CRON.", 60) from None
-        try:
-            found: dict[str, Any] = json.loads(done.stdout)
-        except ValueError:
-            log.error("the check failed: %s", done.stderr.decode(errors="replace")[-2_000:])
-            raise VigiaError("The check failed; the log says why.") from None
+        found: dict[str, Any] = tasks.result_of("monitor", model, "--json", timeout_s=CHECK_TIMEOUT_S)
         return found
 
 
