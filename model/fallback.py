@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from model.predictor import Floats, Texts, UnscorableRowsError
 
@@ -31,6 +31,7 @@ class SklearnPredictor:
 
     def __init__(self, pipeline: Any, columns: Sequence[str], texts: Sequence[str]) -> None:
         self._pipeline = pipeline
+        self._threads = ThreadpoolController()  # finding the pools takes longer than scoring a row
         self._columns = list(columns)
         self._texts = [name for name in columns if name in set(texts)]
         self._numbers = [name for name in columns if name not in set(texts)]
@@ -45,7 +46,7 @@ class SklearnPredictor:
         """
         frame = self.frame(numbers, texts)
         try:
-            with threadpool_limits(limits=1):
+            with self._threads.limit(limits=1):
                 return score(self._pipeline, frame)
         except ValueError as error:
             raise UnscorableRowsError(str(error)) from error

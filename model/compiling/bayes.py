@@ -48,7 +48,7 @@ def _bernoulli(step: Any, table: Table, graph: Graph) -> Table:
 
 
 # Differences of logarithms larger than that carry enough rounding to show in a probability.
-LARGEST_LOGARITHM = 1e7
+LARGEST_LOGARITHM = 3e8
 CERTAIN = 1.0 - 1e-12
 
 

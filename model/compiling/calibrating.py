@@ -16,6 +16,7 @@ from model.compiling.formulas import (
     linear,
     logistic_shares,
     normalised,
+    row_min,
     softmax,
     with_complement,
 )
@@ -94,11 +95,27 @@ def _steps(calibrator: Any) -> Knots:
 
 def _temperature(inner: Any, scores: Table, graph: Graph) -> Table:
     """Divide logits by the temperature; probabilities become logits by log(p + 1e-12), as in scikit-learn."""
+    n_classes, beta = len(inner.classes), float(inner.calibrators[0].beta_)
     matrix = graph.matrix(scores)
     if hasattr(inner.estimator, "decision_function"):
         logits = linear(graph, matrix, [[-1.0, 1.0]], [0.0]) if scores.n_columns == 1 else matrix
-    else:
-        shares = with_complement(graph, matrix) if scores.n_columns == 1 else matrix
-        logits = graph.node("Log", graph.node("Add", shares, graph.constant([[1e-12]])))
-    beta = graph.constant([[float(inner.calibrators[0].beta_)]])
-    return graph.table(softmax(graph, graph.node("Mul", logits, beta)), len(inner.classes), blur=1.0)
+        return graph.table(_tempered(graph, logits, beta), n_classes, blur=1.0)
+    shares = with_complement(graph, matrix) if scores.n_columns == 1 else matrix
+    safe = graph.node("Add", shares, graph.constant([[1e-12]]))
+    result = _tempered(graph, graph.node("Log", safe), beta)
+    if scores.n_columns == 1 and scores.blur:
+        _doubt_complement(graph, safe, result, beta)
+    return graph.table(result, n_classes, blur=1.0)
+
+
+def _tempered(graph: Graph, logits: str, beta: float) -> str:
+    return softmax(graph, graph.node("Mul", logits, graph.constant([[beta]])))
+
+
+def _doubt_complement(graph: Graph, shares: str, result: str, beta: float) -> None:
+    """Be in doubt where the last bit of p shows in log(1 - p + 1e-12), and that in the result.
+
+    The derivative of the result is beta p' (1 - p') / (1 - p), and the last bit of p is 2.2e-16.
+    """
+    slope = graph.node("Mul", row_min(graph, result), graph.constant([[beta * 2.2e-16 / 1e-7]]))
+    graph.doubt(graph.node("Greater", slope, row_min(graph, shares)))
