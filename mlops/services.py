@@ -21,7 +21,7 @@ from mlops.repeating import Repeating
 from mlops.serving import Served, Serving
 from mlops.shipping import Shipper
 from model.spec import BUNDLED, Spec, load_all
-from utils.errors import NotFoundError, UnavailableError, VigiaError
+from utils.errors import NotFoundError, UnavailableError
 from utils.mongo import connection, indexes
 from utils.mongo.alerts import AlertStore
 from utils.mongo.connection import Database

@@ -1,7 +1,7 @@
 """Work for which the web process is too light: one of our commands in a process of its own.
 
-The command prints its result as one line of JSON and may go on after that (a slow tracker, say); nobody waits for
-the rest.
+The command prints its result as one line of JSON and may go on after that (a slow tracker, say); nobody waits
+for the rest.
 """
 
 import json
@@ -39,7 +39,8 @@ def result_of(*arguments: str, timeout_s: float) -> Any:
         if line:
             threading.Thread(target=process.communicate, name="reaping", daemon=True).start()
             return json.loads(line)
-        raise _failure(process.wait(), errors)
+        process.communicate()
+        raise _failure(process.returncode, errors)
 
 
 def _failure(code: int, errors: IO[bytes]) -> VigiaError:
