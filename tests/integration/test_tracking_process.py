@@ -42,7 +42,14 @@ def make(tmp_path: Path, monkeypatch):
 
 
 def children() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children(recursive=True) if "mlops.tracking.child" in p.cmdline()]
+    return [p for p in psutil.Process().children(recursive=True) if is_tracker(p)]
+
+
+def is_tracker(process: psutil.Process) -> bool:
+    try:
+        return "mlops.tracking.child" in process.cmdline()
+    except psutil.NoSuchProcess:  # it ended between the two looks
+        return False
 
 
 def log(trackers: Trackers, n: int = 1) -> None:
