@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from model.monitoring.arrays import Ints
 from model.monitoring.cells import CategoryCells, Counts, NumberCells, fit_category_cells, fit_number_cells
 from model.monitoring.columns import Column, NumberColumn, as_list, read_days, read_numbers
@@ -80,8 +82,10 @@ def _unseen_sample(column: Column, max_cells: int) -> tuple[int, int]:
     # How often a row brings a category that others have not shown: seen by letting one half predict the
     # other.
     listed = as_list(column)
-    half = fit_category_cells(listed[::2], max_cells=max_cells)
-    values = half.count(listed[1::2]).values[: half.n_values]
+    order = np.random.default_rng(0).permutation(len(listed)).tolist()  # tables may be sorted, or alternate
+    middle = len(order) // 2
+    half = fit_category_cells([listed[row] for row in order[:middle]], max_cells=max_cells)
+    values = half.count([listed[row] for row in order[middle:]]).values[: half.n_values]
     return int(values[-1]), int(values.sum())
 
 

@@ -266,3 +266,21 @@ def test_a_season_is_normal_when_compared_with_its_own_phase():
 def test_a_policy_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=r"must|at least"):
         Policy(**wrong)
+
+
+@pytest.mark.parametrize("n_codes", [500, 5_000, 10**9])
+def test_new_codes_of_a_feature_that_always_brings_new_ones_are_no_drift(n_codes):
+    rng = np.random.default_rng(15)
+    learnt = ModelReference.fit(
+        {"code": [str(i) for i in rng.integers(0, n_codes, 5_000)]}, {"code": "category"}
+    )
+    later = learnt.count({"code": [str(i) for i in rng.integers(0, n_codes, 20_000)]})
+
+    assert not decide(learnt, Timeline.of(later)).is_drift
+
+
+def test_codes_that_all_become_new_are_drift():
+    learnt = ModelReference.fit({"code": [str(i % 500) for i in range(5_000)]}, {"code": "category"})
+    result = decide(learnt, Timeline.of(learnt.count({"code": [f"x{i}" for i in range(1_000)]})))
+
+    assert {check.check for check in result.drifted} == {"distribution", "unseen"}
