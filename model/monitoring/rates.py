@@ -37,7 +37,7 @@ def rates_evidence(
     # Equal strengths, such as zeros, are shown for the longest window: it has the most rows.
     rows = len(levels) - 1 - strengths[::-1].argmax(axis=0)
     return [
-        _evidence(stream, row, strengths[row, i], n[row, i], (up[i], down[i]), z[row, i])
+        _evidence(stream, row, *map(float, (strengths[row, i], n[row, i], up[i], down[i], z[row, i])))
         for i, (stream, row) in enumerate(zip(streams, rows.tolist(), strict=True))
     ]
 
@@ -71,14 +71,14 @@ def _limits(streams: Sequence[Stream], budget: Budget, design_effects: Floats) -
 
 
 def _evidence(
-    stream: Stream, row: int, strength: float, n: float, limits: tuple[float, float], z: float
+    stream: Stream, row: int, strength: float, n: float, up: float, down: float, z: float
 ) -> Evidence:
     window = stream.windows[row]
     before, after = _share(stream.reference), _share(window)
     if before is None or after is None:
         return Evidence("rate_change", None, None, 0.0, stream.spans[row], window)
     is_up = after >= before or stream.check in _ONE_SIDED
-    limit = share_beyond(limits[0], n, z) if is_up else 1 - share_beyond(1 - limits[1], n, z)
+    limit = share_beyond(up, n, z) if is_up else 1 - share_beyond(1 - down, n, z)
     change, place = abs(after - before), Place(0, False, is_up)
     return Evidence("rate_change", change, abs(limit - before), strength, stream.spans[row], window, place)
 

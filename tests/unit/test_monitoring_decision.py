@@ -166,8 +166,17 @@ def test_all_missing_constant_and_brand_new_columns_leave_the_rest_reported(poli
 def test_documents_are_json_without_nan(policy, n):
     result = check(rows(n, 13) if n else {}, Policy(name=policy))
 
-    text = json.dumps(result.to_document(), allow_nan=False)
-    assert json.loads(text)["n_rows"] == n
+    document = result.to_document()
+    assert json.loads(json.dumps(document, allow_nan=False))["n_rows"] == n
+    assert set(map(type, leaves(document))) <= {str, int, float, bool, type(None)}  # none of NumPy's
+
+
+def leaves(document):
+    if isinstance(document, dict | list):
+        for value in document.values() if isinstance(document, dict) else document:
+            yield from leaves(value)
+    else:
+        yield document
 
 
 def test_a_broken_correlation_with_unchanged_margins_is_drift_of_the_pair():
