@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Flask, Response, current_app, render_template
+from flask import Blueprint, Flask, Response, current_app, render_template, request
 from werkzeug.routing import Rule
 
 from app.auth import needs
@@ -26,6 +26,16 @@ PROBLEM = {
 }
 
 
+# By blueprint, in the order in which people want them.
+TAGS = {
+    "predict": "Predictions",
+    "labels": "Labels",
+    "lifecycle": "Models",
+    "reports": "Drift, quality and alerts",
+    "health": "Health",
+}
+
+
 @blueprint.get("/openapi.json")
 @needs("predict")
 def openapi() -> Response:
@@ -37,7 +47,7 @@ def openapi() -> Response:
 @needs("predict")
 def docs() -> str:
     """Show the description to people."""
-    return render_template("docs.html", document=document(current_app))
+    return render_template("docs.html", document=document(current_app), root=request.host_url.rstrip("/"))
 
 
 def row_schema(spec: Spec) -> dict[str, Any]:
@@ -87,12 +97,13 @@ def document(app: Flask) -> dict[str, Any]:
     """Return the whole OpenAPI document."""
     paths: dict[str, Any] = {}
     for rule in app.url_map.iter_rules():
-        if rule.endpoint != "static":
+        if _tag(rule) is not None:
             path = rule.rule.replace("<", "{").replace(">", "}")
             paths.setdefault(path, {}).update(_operations(app, rule))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Vigía", "version": "1", "description": "Predictions, their log, and their drift."},
+        "tags": [{"name": name} for name in dict.fromkeys(TAGS.values())],
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
         "security": [{"apiKey": []}, {"bearer": []}],
@@ -105,6 +116,11 @@ _SECURITY = {
 }
 
 
+def _tag(rule: Rule) -> str | None:
+    """Return the group of a route; pages for people have none."""
+    return TAGS.get(rule.endpoint.partition(".")[0])
+
+
 def _operations(app: Flask, rule: Rule) -> dict[str, Any]:
     methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     return {method.lower(): _operation(app, rule, method) for method in methods}
@@ -113,7 +129,8 @@ def _operations(app: Flask, rule: Rule) -> dict[str, Any]:
 def _operation(app: Flask, rule: Rule, method: str) -> dict[str, Any]:
     view = app.view_functions[rule.endpoint]
     found: dict[str, Any] = {
-        "summary": (view.__doc__ or "Predict.").strip().splitlines()[0],
+        "tags": [_tag(rule)],
+        "summary": (view.__doc__ or "").strip().splitlines()[0].replace("``", "`"),
         "operationId": f"{method.lower()} {rule.rule}",
         "parameters": [_parameter(name) for name in sorted(rule.arguments)],
         "responses": {"200": {"description": "Fine"}, "default": PROBLEM},

@@ -1,6 +1,6 @@
 """``POST /predict`` and its kin: rows in, one answer a row out, in the same order."""
 
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 from flask import Blueprint, Flask, Response, request
@@ -22,14 +22,17 @@ def init_app(app: Flask) -> None:
     """Add the routes, with the aliases that the specs name."""
     for model, spec in services_of(app).specs.items():
         for alias in spec.aliases:
-            endpoint = f"alias {alias}".replace(".", " ")
-            blueprint_view = needs("predict")(_alias(model))
-            app.add_url_rule(alias, endpoint, blueprint_view, methods=["POST"])
+            endpoint = "predict." + alias.replace(".", " ")
+            app.add_url_rule(alias, endpoint, needs("predict")(_alias(model)), methods=["POST"])
     app.register_blueprint(blueprint)
 
 
-def _alias(model: str) -> Any:
-    return lambda: answer(model)
+def _alias(model: str) -> Callable[[], Response]:
+    def view() -> Response:
+        return answer(model)
+
+    view.__doc__ = f"Predict with the champion of {model}."
+    return view
 
 
 @blueprint.post("/predict")
