@@ -6,7 +6,7 @@ import uuid
 from flask import Flask, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import dashboard, health, labels, lifecycle, openapi, predict, problems, reports
+from app import dashboard, health, labels, lifecycle, openapi, predict, problems, reports, retraining
 from app.context import KEY
 from mlops.services import Services
 from utils import logs
@@ -24,6 +24,7 @@ def create_app(services: Services) -> Flask:
     app.after_request(_add_headers)
     problems.init_app(app)
     predict.init_app(app)
+    retraining.init_app(app)
     for module in (health, labels, lifecycle, reports, openapi, dashboard):
         app.register_blueprint(module.blueprint)
     app.add_url_rule("/", "home", lambda: redirect("/dashboard"))

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import msgspec
@@ -17,13 +17,16 @@ from mlops import labelling
 from mlops.clock import Clock
 from mlops.labelling import Given
 from mlops.operations import Operations
+from mlops.progress import progress_bar
+from mlops.retraining import Order, labelled_file
 from mlops.services import Services, build, release
+from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
 from utils.errors import VigiaError
 from utils.mongo import connection
 from utils.settings import MASK, Settings, catalogue, load, origins
 
-DRIFT_FOUND = 2
+DRIFT_FOUND = GATE_FAILED = 2
 CLOSE_S = 20.0
 LABELS_AT_ONCE = 5_000
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
@@ -104,6 +107,57 @@ def history(model: str, is_json: bool) -> None:
         for e in entries
     ]
     _say(entries, "\n".join(lines) or f"{model} never had a champion.", is_json)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="Further rows with their label.")
+@click.option("--promote", type=click.Choice(PROMOTE), default="if_better", help="When it takes over.")
+@click.option("--kind", type=click.Choice(KINDS), default="run-pipeline", hidden=True)
+@click.option("--by", default=lambda: _user(), hidden=True)
+@click.option("--job", hidden=True, help="Belongs to this job; ends when the process that started it does.")
+@click.option("--rows", type=click.File("rb"), hidden=True, help="Further rows as JSON, already checked.")
+@as_json
+def retrain(
+    model: str,
+    data: Path | None,
+    promote: Promote,
+    kind: Kind,
+    by: str,
+    job: str | None,
+    rows: IO[bytes] | None,
+    is_json: bool,
+) -> None:
+    """Train a challenger of MODEL on its training data plus all labelled predictions, and compare it.
+
+    It becomes champion where it is better than chance explains. Exit code 2: it is not.
+    """
+    with _operations() as operations:
+        given = [*(msgspec.json.decode(rows.read()) if rows else []), *_rows_of(operations, model, data)]
+        outcome = operations.retrain(Order(model, kind, promote, by, given), job, progress_bar(model))
+    _say(outcome, _retrained(outcome), is_json)
+    sys.exit(0 if promote == "never" or outcome["is_promoted"] else GATE_FAILED)
+
+
+def _rows_of(operations: Operations, model: str, data: Path | None) -> list[dict[str, Any]]:
+    if data is None:
+        return []
+    operations.services.require(model)
+    return labelled_file(operations.services.specs[model], data)
+
+
+def _retrained(outcome: Mapping[str, Any]) -> str:
+    ours, theirs = outcome["challenger"], outcome["champion"]
+    old = {} if theirs is None else theirs["metrics"] or {}
+    lines = [f"  {'':<18} {'challenger':>12} {'champion':>12}"]
+    lines += [f"  {n:<18} {_number(v):>12} {_number(old.get(n)):>12}" for n, v in ours["metrics"].items()]
+    state = "is champion" if outcome["is_promoted"] else "is a challenger"
+    head = f"{outcome['model']} {outcome['version']} {state}. {outcome['gate']['sentence']}"
+    return "\n".join([head, *lines])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 @main.group("labels")

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import cached_property, lru_cache
+from typing import Any
 
 from mlops.alerts import Alarms
 from mlops.channels import Notifier
@@ -9,10 +10,14 @@ from mlops.clock import Job
 from mlops.counting import Counter
 from mlops.labelling import Labelling
 from mlops.monitoring import Monitor
+from mlops.retraining import Order, Retrainer, Step
 from mlops.services import Services, specs_of
 from mlops.tracking.fanout import Trackers
+from mlops.training_run import TrainingRun, both
 from model.monitoring.reference import ModelReference
-from model.spec import Spec
+from model.spec import BUNDLED, Spec
+from utils.mongo.leases import LeaseStore
+from utils.mongo.training_jobs import TrainingJobStore
 
 REFERENCES_IN_MEMORY = 32
 
@@ -64,6 +69,23 @@ class Operations:
             self.trackers,
             Alarms(services.alerts, self.notifier),
         )
+
+    @cached_property
+    def retrainer(self) -> Retrainer:
+        """Trains challengers."""
+        services = self.services
+        folders = [BUNDLED, *services.settings.models_dir]
+        return Retrainer(services.registry, services.predictions, services.labels, folders)
+
+    def retrain(self, order: Order, job: str | None = None, on_step: Step | None = None) -> dict[str, Any]:
+        """Retrain a model in this process, under a job; returns and raises what ``Retrainer.run`` does."""
+        jobs, leases = TrainingJobStore(self.services.db), LeaseStore(self.services.db)
+        with TrainingRun(jobs, leases, order.model, order.kind, order.by, job) as run:
+            outcome = self.retrainer.run(order, both(run.step, on_step) if on_step else run.step)
+            run.finish(outcome)
+        values = {name: value for name, value in outcome["metrics"].items() if value is not None}
+        self.trackers.log_metrics(order.model, outcome["version"], values)
+        return outcome
 
     def jobs(self) -> list[Job]:
         """Return what the clock runs."""

@@ -4,6 +4,7 @@ Light: loading a compiled version imports neither scikit-learn nor pandas. What 
 verified, is in ``model.versions``; who was champion when, in the history.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from model.artifact import Manifest, signing_key
@@ -36,9 +37,23 @@ class Registry:
         self._history = history
         self._versions = Versions(versions, key)
 
-    def add(self, trained: "Trained", *, source: str = "", source_digest: str = "") -> str:
-        """Store what training made as a challenger and return its version."""
-        return self._versions.add(trained, source=source, source_digest=source_digest).version
+    def add(
+        self,
+        trained: "Trained",
+        *,
+        source: str = "",
+        source_digest: str = "",
+        learnt_from: Sequence[str] = (),
+    ) -> str:
+        """Store what training made as a challenger and return its version; see ``Versions.add``."""
+        manifest = self._versions.add(
+            trained, source=source, source_digest=source_digest, learnt_from=learnt_from
+        )
+        return manifest.version
+
+    def learnt_from(self, model: str, version: str) -> list[str]:
+        """Return the ids of the logged predictions that a version learnt from."""
+        return self._versions.learnt_from(model, version)
 
     def load(self, model: str, version: str) -> LoadedVersion:
         """Return a version, verified and proven on its golden rows; raises as ``Versions.load`` does."""

@@ -20,6 +20,7 @@ from mlops.rejections import Rejections
 from mlops.repeating import Repeating
 from mlops.serving import Served, Serving
 from mlops.shipping import Shipper
+from mlops.trainings import Trainings
 from model.spec import BUNDLED, Spec, load_all
 from utils.errors import NotFoundError, UnavailableError
 from utils.mongo import connection, indexes
@@ -29,9 +30,11 @@ from utils.mongo.counts import CountStore
 from utils.mongo.history import HistoryStore
 from utils.mongo.job_runs import JobRunStore
 from utils.mongo.labels import LabelStore
+from utils.mongo.leases import LeaseStore
 from utils.mongo.predictions import PredictionStore
 from utils.mongo.rejections import RejectionStore
 from utils.mongo.reports import ReportStore
+from utils.mongo.training_jobs import TrainingJobStore
 from utils.mongo.versions import VersionStore
 from utils.settings import Settings
 from utils.spool import Spool
@@ -131,6 +134,11 @@ class Services:
         return JobRunStore(self.db)
 
     @cached_property
+    def trainings(self) -> Trainings:
+        """Trainings in processes of their own."""
+        return Trainings(TrainingJobStore(self.db), LeaseStore(self.db))
+
+    @cached_property
     def alerts(self) -> AlertStore:
         """Open and past alerts."""
         return AlertStore(self.db)
@@ -196,6 +204,8 @@ class Services:
             if not self._is_started:
                 return
             self._is_started = False
+            if "trainings" in self.__dict__:
+                self.trainings.stop()
             for repeated in self._repeated:
                 repeated.stop()
             self.shipper.drain(DRAIN_S)

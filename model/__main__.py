@@ -17,10 +17,10 @@ import click
 import msgspec
 from tqdm import tqdm
 
-from data import tables
 from model import artifact, frame, packing, pickling, training
 from model import spec as specs
 from model.artifact import PIPELINE, Manifest
+from model.bundled import bundled_rows
 from model.evaluation import Metrics, evaluate
 from model.spec import Spec
 from model.versions import Versions
@@ -81,7 +81,7 @@ def train(models: Path | None, name: str, data: Path | None, promote: bool, is_j
     """Train NAME and store it as a new version: a challenger, or with --promote the champion."""
     with _storage(models) as storage:
         spec, path = specs.find(name, storage.folders)
-        manifest = _train(storage, spec, data or _bundled_rows(spec, path))
+        manifest = _train(storage, spec, data or bundled_rows(spec, path))
         if promote:
             storage.promote(name, manifest.version, "trained with --promote")
     told = _description(manifest) | {"is_champion": promote}
@@ -101,15 +101,6 @@ def _show(bar: Any, what: str, n_done: int, n_steps: int) -> None:
     bar.set_description_str(f"{what:<34}", refresh=False)
     bar.n = n_done + 1
     bar.refresh()
-
-
-def _bundled_rows(spec: Spec, path: Path) -> Path:
-    """Return the file of a spec's training rows; a missing sample of ours is made first."""
-    rows = (path.parent / spec.data.train).resolve()
-    if not rows.is_file() and path.parent == specs.BUNDLED and spec.name in tables.TABLES:
-        log.info("making the sample rows of %s", spec.name)
-        tables.make(spec.name)
-    return rows
 
 
 @main.command("evaluate")
@@ -196,7 +187,7 @@ def train_missing_models(storage: Storage) -> list[dict[str, str]]:
 
 def _first_version(storage: Storage, spec: Spec, path: Path) -> dict[str, str]:
     try:
-        manifest = _train(storage, spec, _bundled_rows(spec, path))
+        manifest = _train(storage, spec, bundled_rows(spec, path))
         storage.promote(spec.name, manifest.version, "first version", expected_seq=0)
     except ConflictError:
         log.info("%s got a champion from elsewhere in the meantime", spec.name)

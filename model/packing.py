@@ -4,13 +4,15 @@ Heavy (pickles); ``model.artifact`` has the light half that checks and reads.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from model import pickling
+from model import lineage, pickling
 from model import spec as specs
 from model.artifact import (
     GOLDEN,
     GRAPH,
+    LINEAGE,
     PIPELINE,
     REFERENCE,
     Manifest,
@@ -27,7 +29,13 @@ BLOCK = 2**20
 
 
 def pack(
-    trained: Trained, version: str, key: bytes, *, source: str = "", source_digest: str = ""
+    trained: Trained,
+    version: str,
+    key: bytes,
+    *,
+    source: str = "",
+    source_digest: str = "",
+    learnt_from: Sequence[str] = (),
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Return the signed manifest of a new version, and its parts by name.
 
@@ -35,6 +43,8 @@ def pack(
     ----------
     source, source_digest : str
         Where the training rows came from, and the SHA-256 of that file.
+    learnt_from : sequence of str
+        Ids of the logged predictions among the rows.
     """
     parts = {
         PIPELINE: pickling.dump(trained.pipeline),
@@ -43,6 +53,8 @@ def pack(
     }
     if trained.compiled is not None:
         parts[GRAPH] = trained.compiled
+    if learnt_from:
+        parts[LINEAGE] = lineage.encode(learnt_from)
     manifest = Manifest(
         model=trained.spec.name,
         version=version,

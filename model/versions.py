@@ -6,12 +6,12 @@ knows MongoDB; ``utils.mongo.versions.VersionStore`` is one.
 
 import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from model import artifact
-from model.artifact import GOLDEN, GRAPH, PIPELINE, Manifest, OtherPackagesError
+from model import artifact, lineage
+from model.artifact import GOLDEN, GRAPH, LINEAGE, PIPELINE, Manifest, OtherPackagesError
 from model.golden import Golden, replay
 from model.predictor import CompiledPredictor, Predictor
 from model.spec import Spec
@@ -66,19 +66,33 @@ class Versions:
         self._store = store
         self._key = key
 
-    def add(self, trained: "Trained", *, source: str = "", source_digest: str = "") -> Manifest:
+    def add(
+        self,
+        trained: "Trained",
+        *,
+        source: str = "",
+        source_digest: str = "",
+        learnt_from: Sequence[str] = (),
+    ) -> Manifest:
         """Store what training made as a new version, and return its manifest.
 
         Parameters
         ----------
         source, source_digest : str
             Where the training rows came from, and the SHA-256 of that file.
+        learnt_from : sequence of str
+            Ids of the logged predictions among the rows; ``learnt_from`` returns them.
         """
         # Only a process that has trained gets here; all others do without scikit-learn.
         pack = importlib.import_module("model.packing").pack
         model = trained.spec.name
         manifest, parts = pack(
-            trained, self._store.next_version(model), self._key, source=source, source_digest=source_digest
+            trained,
+            self._store.next_version(model),
+            self._key,
+            source=source,
+            source_digest=source_digest,
+            learnt_from=learnt_from,
         )
         self._store.add(model, manifest.document(), parts)
         return manifest  # type: ignore[no-any-return]  # the module was imported by name
@@ -102,6 +116,11 @@ class Versions:
     def part(self, model: str, version: str, name: str) -> bytes:
         """Return a part's verified bytes. Raises as ``manifest`` does."""
         return self._part(self.manifest(model, version), name)
+
+    def learnt_from(self, model: str, version: str) -> list[str]:
+        """Return the ids of the logged predictions that a version learnt from; raises as ``manifest``."""
+        manifest = self.manifest(model, version)
+        return lineage.decode(self._part(manifest, LINEAGE)) if LINEAGE in manifest.parts else []
 
     def _part(self, manifest: Manifest, name: str) -> bytes:
         return artifact.checked(manifest, name, self._store.part(manifest.model, manifest.version, name))

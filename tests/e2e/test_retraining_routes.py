@@ -1,0 +1,189 @@
+"""Retraining over HTTP and by the command line, with real processes and a model that trains in a moment."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from tests.running import Service, run, wait_until
+from utils.mongo import connection
+
+SPEC = """
+name: small
+task: classification
+target: {name: y, classes: {0: low, 1: high}}
+data: {train: small.csv}
+pipeline: tests.small_pipelines:logistic
+features:
+  a: {type: number}
+  b: {type: number}
+retrain_aliases: [/retrain]
+metrics: [roc_auc, precision, recall, f1]
+"""
+
+
+def rows(n, seed, noise=1.0):
+    """Rows whose label depends on ``b``, the less the more noise."""
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(n, 2))
+    y = (table[:, 1] + noise * rng.normal(size=n) > 0).astype(int)
+    return [{"a": a, "b": b, "y": int(label)} for (a, b), label in zip(table.tolist(), y, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def small(mongo_uri, tmp_path_factory):
+    """Settings of a database with a champion of ``small`` that has learnt next to nothing."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "small.yaml").write_text(SPEC)
+    poor = rows(60, 1, noise=30.0)
+    (folder / "small.csv").write_text("a,b,y\n" + "".join(f"{r['a']},{r['b']},{r['y']}\n" for r in poor))
+    settings = {"MONGO_URI": mongo_uri, "MONGO_DB": f"loop_{os.getpid()}", "MODELS_DIR": folder}
+    settings |= {"SIGNING_KEY": "the key of these tests", "TRACKERS": "", "DEFAULT_MODEL": "small"}
+    done = run("model", "train", "small", "--promote", STATE_DIR=folder / "state", **settings)
+    assert done.returncode == 0, done.stderr
+    yield settings
+    db = connection.connect(mongo_uri, settings["MONGO_DB"])
+    db.client.drop_database(db.name)
+    connection.close(db)
+
+
+@pytest.fixture(scope="module")
+def service(small, tmp_path_factory):
+    with Service(tmp_path_factory.mktemp("state"), **small) as found:
+        yield found.wait_until_ready()
+
+
+@pytest.fixture
+def store(small):
+    db = connection.connect(small["MONGO_URI"], small["MONGO_DB"])
+    yield db
+    connection.close(db)
+
+
+def champion(store):
+    return store["model_history"].find_one({"model": "small"}, sort=[("seq", -1)])["version"]
+
+
+def put(service, path):
+    answer = service.http.request("PUT", service.url + path)
+    return answer.status, answer.json()
+
+
+def test_a_challenger_that_is_not_better_is_stored_and_not_promoted(service, store):
+    before = champion(store)
+
+    status, outcome = put(service, "/run-pipeline")
+
+    assert (status, outcome["is_promoted"], outcome["gate"]["verdict"]) == (200, False, "too few rows")
+    assert outcome["champion"]["version"] == before == champion(store)
+    assert set(outcome["metrics"]) == {"roc_auc", "precision", "recall", "f1"}
+    assert store["model_versions"].count_documents({"model": "small", "version": outcome["version"]}) == 1
+
+
+@pytest.mark.parametrize("path", ["/models/small/retrain", "/retrain"])
+def test_a_challenger_is_not_promoted_where_nobody_asks_for_it(service, store, path):
+    before = champion(store)
+
+    status, outcome = service.post(f"{path}?promote=never", rows(400, 2))
+
+    assert (status, outcome["is_promoted"], champion(store)) == (200, False, before)
+    assert outcome["rows"] == {"n_bundled": 60, "n_logged": 0, "n_given": 400}
+
+
+BAD = [
+    ("three rows", rows(3, 3), "too_few", "#"),
+    ("one class", [row | {"y": 1} for row in rows(50, 3)], "one_class", "#"),
+    ("a wrong label", [*rows(50, 3), {"a": 1.0, "b": 1.0, "y": "maybe"}], "label", "#/50/y"),
+    ("a missing target", [*rows(50, 3), {"a": 1.0, "b": 1.0}], "missing", "#/50/y"),
+    ("a wrong feature", {"data": [*rows(50, 3), {"a": "x", "b": 1.0, "y": 1}]}, "type", "#/data/50/a"),
+]
+
+
+@pytest.mark.parametrize(("body", "code", "pointer"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
+def test_bad_rows_are_refused_with_the_reason_and_the_champion_stays(service, store, body, code, pointer):
+    before = champion(store)
+
+    status, problem = service.post("/models/small/retrain", body)
+
+    assert status == 422
+    assert (problem["errors"][0]["code"], problem["errors"][0]["pointer"]) == (code, pointer)
+    assert champion(store) == before
+
+
+def test_a_long_training_answers_with_its_job_which_tells_the_end(service):
+    body = json.dumps(rows(400, 4)).encode()
+    headers = {"Content-Type": "application/json", "Prefer": "respond-async"}
+
+    answer = service.http.request(
+        "POST", f"{service.url}/models/small/retrain?promote=never", body=body, headers=headers
+    )
+    wait_until(lambda: service.get(answer.headers["Location"])[1]["state"] == "finished")
+
+    job = service.get(answer.headers["Location"])[1]
+    assert answer.status == 202
+    assert job["result"]["is_promoted"] is False
+
+
+def test_a_second_training_of_a_model_waits_its_turn_and_a_killed_one_fails(service, store):
+    before = champion(store)
+    headers = {"Prefer": "respond-async"}
+    _, first = service.post("/models/small/retrain", rows(400, 5), **headers)
+
+    status, problem = service.post("/models/small/retrain", rows(400, 5), **headers)
+    kill_training(first["job"])
+    wait_until(lambda: service.get(first["url"])[1]["state"] == "failed")
+
+    assert (status, problem["title"]) == (409, "Conflict")
+    assert service.get(first["url"])[1]["problem"]["code"] == "killed"
+    assert champion(store) == before
+    assert put(service, "/run-pipeline?promote=never")[0] == 200
+
+
+def kill_training(job):
+    """Kill the process that trains under a job as soon as there is one."""
+    import subprocess
+
+    found = []
+
+    def is_there():
+        listed = subprocess.run(["pgrep", "-f", f"mlops retrain .*{job}"], capture_output=True, text=True)
+        found.extend(map(int, listed.stdout.split()))
+        return bool(found)
+
+    wait_until(is_there)
+    os.kill(found[0], signal.SIGKILL)
+
+
+def test_labelled_predictions_are_learnt_from_and_a_better_challenger_takes_over(service, store):
+    truth = rows(1_200, 6)
+    inputs = [{"a": row["a"], "b": row["b"]} for row in truth]
+    _, body = service.post("/predict", inputs)
+    ids = [one["prediction_id"] for one in body["predictions"]]
+    wait_until(lambda: store["predictions"].count_documents({"_id": {"$in": ids}}) == len(ids))
+    labels = [{"prediction_id": one, "label": r["y"]} for one, r in zip(ids, truth, strict=True)]
+    service.post("/labels", labels)
+
+    status, outcome = put(service, "/models/small/run-pipeline")
+
+    assert (status, outcome["is_promoted"], outcome["gate"]["verdict"]) == (200, True, "better")
+    assert outcome["gate"]["low"] > 0
+    assert outcome["rows"]["n_logged"] == len(ids)
+    assert champion(store) == outcome["version"]
+    wait_until(lambda: service.post("/predict", inputs[0])[1]["version"] == outcome["version"], 5)
+    entry = store["model_history"].find_one({"model": "small", "version": outcome["version"]})
+    assert "gain in roc_auc" in entry["reason"]
+
+
+def test_the_command_line_says_by_its_exit_code_that_the_gate_failed(small, tmp_path):
+    done = run("mlops", "retrain", "small", "--json", STATE_DIR=tmp_path, **small)
+
+    assert done.returncode == 2, done.stderr
+    assert json.loads(done.stdout)["gate"]["verdict"] != "better"
+
+
+def test_always_replaces_the_champion_whatever_it_is_worth(service, store):
+    status, outcome = put(service, "/run-pipeline?promote=always")
+
+    assert (status, outcome["is_promoted"], champion(store)) == (200, True, outcome["version"])
