@@ -5,36 +5,49 @@ found whenever they come and go to the hour in which they were answered.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import numpy as np
 
 from model.monitoring.outputs import coarse
 from model.monitoring.reference import PREDICTION, PROBABILITY, ModelCounts, ModelReference
-from utils.errors import ConflictError, NotFoundError
+from utils.errors import NotFoundError
 from utils.mongo.counts import NOTHING, Cell, CountStore, Parts
 from utils.mongo.predictions import PredictionStore
+from utils.mongo.raw_rows import Column, LoggedColumns
 
 log = logging.getLogger(__name__)
 
-BATCH = 5_000
-FIELDS = ("seq", "model", "version", "at", "features", "prediction", "probability")
+BATCH = 20_000
+# Each hour of a model is one document to change: rows spread over more are counted in smaller batches, so
+# that a transaction stays short.
+MAX_HOURS = 200
+HOUR_MS = 3_600_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 References = Callable[[str, str], ModelReference]
-Row = Mapping[str, Any]
 
 
 class Counter:
-    """Counts new rows of all models."""
+    """Counts new rows of all models.
 
-    def __init__(self, predictions: PredictionStore, counts: CountStore, references: References) -> None:
+    ``batch`` is the number of rows between two moves of a watermark.
+    """
+
+    def __init__(
+        self, predictions: PredictionStore, counts: CountStore, references: References, batch: int = BATCH
+    ) -> None:
         self._predictions = predictions
         self._counts = counts
         self._references = references
+        self._batch = batch
 
     def count_new(self) -> int:
-        """Count every stored row that is not counted yet; returns how many there were.
+        """Count every stored row that is not counted yet; returns how many were counted here.
+
+        Any number of counters may be at work; they share the rows.
 
         Raises UnavailableError while MongoDB is away; what was counted until then stays counted.
         """
@@ -43,37 +56,70 @@ class Counter:
         return sum(self._count_spool(s, before) for s, before in behind.items() if before < stored[s])
 
     def _count_spool(self, spool: str, before: int) -> int:
-        counted = 0
-        while rows := self._predictions.after(spool, before, BATCH, fields=FIELDS):
-            after = int(rows[-1]["seq"])
-            try:
-                self._counts.commit(spool, before, after, self._counted(rows), self._add)
-            except ConflictError:
-                # Another clock counts this spool right now; it will not leave rows behind.
-                return counted
-            counted += len(rows)
-            before = after
+        counted, limit = 0, self._batch
+        while tables := self._predictions.after(spool, before, limit):
+            if limit > 1 and n_hours(tables) > MAX_HOURS:
+                limit = max(1, limit // 8)
+                continue
+            after = max(int(table.seq.max()) for table in tables)
+            batch = _Batch(tables, before, self._references)
+            n_rows, before = self._counts.commit(
+                spool, before, after, batch.cells(), batch.rows_since, self._add
+            )
+            counted, limit = counted + n_rows, min(self._batch, limit * 2)
         return counted
-
-    def _counted(self, rows: Sequence[Row]) -> dict[Cell, tuple[int, Parts]]:
-        groups: dict[Cell, list[Row]] = defaultdict(list)
-        for row in rows:
-            groups[Cell(row["model"], row["version"], hour_of(row["at"]))].append(row)
-        found = {cell: (len(group), self._parts(cell, group)) for cell, group in groups.items()}
-        return {cell: (n_rows, parts) for cell, (n_rows, parts) in found.items() if parts is not None}
-
-    def _parts(self, cell: Cell, rows: Sequence[Row]) -> Parts | None:
-        try:
-            reference = self._references(cell.model, cell.version)
-        except NotFoundError:
-            log.warning("%d rows of %s %s have no reference to count by", len(rows), cell.model, cell.version)
-            return None
-        return reference.count(columns_of(rows, reference)).to_parts()
 
     def _add(self, cell: Cell, one: Parts, other: Parts) -> Parts:
         reference = self._references(cell.model, cell.version)
-        total: ModelCounts = reference.total([reference.counts_from(one), reference.counts_from(other)])
-        return total.to_parts()
+        return reference.total([reference.counts_from(one), reference.counts_from(other)]).to_parts()
+
+
+class _Batch:
+    """Rows of a spool behind a position, counted by cell when they are asked for."""
+
+    def __init__(self, tables: Sequence[LoggedColumns], before: int, references: References) -> None:
+        self._tables = {(table.model, table.version): table for table in tables}
+        self._before = before
+        self._references = references
+        self._counted: dict[Cell, tuple[int, Parts]] = {}
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield the cells that have rows; rows of a version without a reference are left out."""
+        for (model, version), table in self._tables.items():
+            try:
+                reference = self._references(model, version)
+            except NotFoundError:
+                log.warning("%d rows of %s %s have no reference to count by", len(table), model, version)
+                continue
+            for hour, n_rows, counts in by_hour(table, reference):
+                cell = Cell(model, version, hour)
+                self._counted[cell] = (n_rows, counts.to_parts())
+                yield cell
+
+    def rows_since(self, cell: Cell, seq: int) -> tuple[int, Parts]:
+        """Count the rows of a cell behind a position."""
+        if seq == self._before:
+            return self._counted[cell]
+        table = self._tables[cell.model, cell.version]
+        is_new = (table.seq > seq) & (table.at_ms // HOUR_MS == (cell.hour - EPOCH) // timedelta(hours=1))
+        chosen = table.take(np.flatnonzero(is_new))
+        reference = self._references(cell.model, cell.version)
+        return len(chosen), reference.count(columns_of(chosen, reference)).to_parts()
+
+
+def n_hours(tables: Sequence[LoggedColumns]) -> int:
+    """Return in how many hours rows were answered, each version's counted apart."""
+    return sum(len(np.unique(table.at_ms // HOUR_MS)) for table in tables)
+
+
+def by_hour(table: LoggedColumns, reference: ModelReference) -> Iterator[tuple[datetime, int, ModelCounts]]:
+    """Count rows of one model version; yields the start of each hour, its rows and their counts."""
+    hours, which, n_each = np.unique(table.at_ms // HOUR_MS, return_inverse=True, return_counts=True)
+    order = np.argsort(which, kind="stable")
+    ends = np.cumsum(n_each)
+    for hour, n_rows, end in zip(hours.tolist(), n_each.tolist(), ends.tolist(), strict=True):
+        chosen = table if len(hours) == 1 else table.take(order[end - n_rows : end])
+        yield EPOCH + timedelta(hours=hour), n_rows, reference.count(columns_of(chosen, reference))
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -81,9 +127,15 @@ def hour_of(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def columns_of(rows: Sequence[Row], reference: ModelReference) -> dict[str, list[Any]]:
+def columns_of(table: LoggedColumns, reference: ModelReference) -> Mapping[str, Column]:
     """Return logged rows column by column, features and outputs, as ``ModelReference.count`` takes them."""
-    columns = {name: [row["features"].get(name) for row in rows] for name in reference.features}
-    columns[PREDICTION] = [row["prediction"] for row in rows]
-    columns[PROBABILITY] = coarse(row["probability"] for row in rows)
+    columns: dict[str, Column] = {
+        name: table.features[name] for name in reference.features if name in table.features
+    }
+    columns[PREDICTION] = table.prediction
+    columns[PROBABILITY] = coarse(_as_list(table.probability))
     return columns
+
+
+def _as_list(column: Column) -> list[Any]:
+    return column.tolist() if isinstance(column, np.ndarray) else column

@@ -1,21 +1,21 @@
 """Cell counts by model version and hour, and how far the log has been counted.
 
-Counts and watermark change in one transaction, so that a counter that is killed anywhere counts each row
-exactly once. What the counts mean is not known here: they are bytes that the caller can add up.
+Each document of counts says up to which position of each spool it holds the rows, and changes as a whole. So
+a counter that is killed anywhere, or is not alone, counts each row exactly once, without a transaction: one
+that lost its counter would block all others until the server ends it, a minute later.
+What the counts mean is not known here: they are bytes that the caller can add up.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import pymongo
-from pymongo.client_session import ClientSession
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
-from utils.errors import ConflictError
 from utils.mongo.connection import Database, Document, translated
 
 Parts = Mapping[str, bytes]
-COMMIT_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,15 @@ class Cell:
 
 NOTHING = -1  # the watermark of a spool of which no row is counted
 
+# Given a cell and a position, the number of its rows behind that position, and their counts.
+RowsSince = Callable[[Cell, int], tuple[int, Parts]]
+Sum = Callable[[Cell, Parts, Parts], Parts]
+
 
 class CountStore:
     """Collections ``drift_counts`` (one document a cell) and ``watermarks`` (one a spool)."""
 
     def __init__(self, db: Database) -> None:
-        self._client = db.client
         self._counts = db["drift_counts"]
         self._watermarks = db["watermarks"]
 
@@ -49,60 +52,76 @@ class CountStore:
             return {found["_id"]: int(found["seq"]) for found in self._watermarks.find()}
 
     def commit(
-        self,
-        spool: str,
-        before: int,
-        after: int,
-        additions: Mapping[Cell, tuple[int, Parts]],
-        add: Callable[[Cell, Parts, Parts], Parts],
-    ) -> None:
-        """Add counts and move the watermark of ``spool`` from ``before`` to ``after``, both or neither.
+        self, spool: str, before: int, after: int, cells: Iterable[Cell], rows_since: RowsSince, add: Sum
+    ) -> tuple[int, int]:
+        """Add the rows of ``spool`` in (before, after] to ``cells``, then move its watermark.
 
         Parameters
         ----------
-        additions : mapping of Cell to (rows, parts)
-            Counts of the rows between the two positions.
+        cells : iterable of Cell
+            All that have such rows.
+        rows_since : callable
+            Counts the rows of a cell in (position, after]; a position behind ``before`` means that a counter
+            which was killed, or is at work now, has added those up to it.
         add : callable
             Given a cell and two ``parts`` of it, returns their sum.
 
+        Returns
+        -------
+        (int, int)
+            Rows that were added here and not by another counter, and the watermark: at ``after``, or further
+            if another counter is ahead.
+
         Raises
         ------
-        ConflictError
-            If another counter moved this watermark first; nothing was changed.
         UnavailableError
-            If MongoDB is away; it may have been changed or not, as the watermark tells.
+            If MongoDB is away; any of the cells may have the rows, and the next call adds the others.
         """
+        with translated():
+            n_rows = sum(self._add(spool, before, after, cell, rows_since, add) for cell in cells)
+            return n_rows, self._move(spool, after)
 
-        def work(session: ClientSession) -> None:
-            self._move(spool, before, after, session)
-            for cell, (n_rows, parts) in additions.items():
-                self._add(cell, n_rows, parts, add, session)
+    def _move(self, spool: str, after: int) -> int:
+        """Move a watermark forwards, never back, and return where it is."""
+        while True:
+            try:
+                found = self._watermarks.find_one_and_update(
+                    {"_id": spool},
+                    {"$max": {"seq": after}},
+                    upsert=True,
+                    return_document=ReturnDocument.AFTER,
+                )
+            except DuplicateKeyError:  # another counter was the first of this spool
+                continue
+            return int(found["seq"]) if found else after
 
-        # Without a limit the driver would try again for two minutes while MongoDB is away.
-        with translated(), pymongo.timeout(COMMIT_TIMEOUT_S), self._client.start_session() as session:
-            session.with_transaction(work)
+    def _add(self, spool: str, before: int, after: int, cell: Cell, rows_since: RowsSince, add: Sum) -> int:
+        while True:
+            found = self._counts.find_one({"_id": cell.key})
+            counted = _counted(found)
+            since = max(before, counted.get(spool, NOTHING))
+            if since >= after:
+                return 0
+            n_rows, parts = rows_since(cell, since)
+            total = add(cell, _parts(found), parts) if found else parts
+            if self._put(cell, found, n_rows, total, counted | {spool: after}):
+                return n_rows
 
-    def _move(self, spool: str, before: int, after: int, session: ClientSession) -> None:
-        found = self._watermarks.find_one({"_id": spool}, session=session)
-        if (int(found["seq"]) if found else NOTHING) != before:
-            raise ConflictError(f"Another counter is at work on spool {spool}.")
-        self._watermarks.update_one({"_id": spool}, {"$set": {"seq": after}}, upsert=True, session=session)
-
-    def _add(
-        self,
-        cell: Cell,
-        n_rows: int,
-        parts: Parts,
-        add: Callable[[Cell, Parts, Parts], Parts],
-        session: ClientSession,
-    ) -> None:
-        found = self._counts.find_one({"_id": cell.key}, session=session)
-        total = add(cell, _parts(found), parts) if found else parts
-        change = {
-            "$set": {"model": cell.model, "version": cell.version, "hour": cell.hour, "parts": _pairs(total)},
-            "$inc": {"n_rows": n_rows},
-        }
-        self._counts.update_one({"_id": cell.key}, change, upsert=True, session=session)
+    def _put(
+        self, cell: Cell, found: Document | None, n_rows: int, parts: Parts, counted: Mapping[str, int]
+    ) -> bool:
+        """Write a cell's document if nobody else did since it was read."""
+        fields: Document = {"model": cell.model, "version": cell.version, "hour": cell.hour}
+        fields |= {"parts": _pairs(parts), "n_rows": n_rows + (found["n_rows"] if found else 0)}
+        fields |= {"counted": [{"spool": spool, "seq": seq} for spool, seq in counted.items()]}
+        if not found:
+            try:
+                self._counts.insert_one({"_id": cell.key, "revision": 1, **fields})
+            except DuplicateKeyError:
+                return False
+            return True
+        query = {"_id": cell.key, "revision": found["revision"]}
+        return bool(self._counts.update_one(query, {"$set": fields, "$inc": {"revision": 1}}).matched_count)
 
     def hours(self, model: str, version: str, start: datetime, end: datetime) -> dict[datetime, Parts]:
         """Return the parts of each hour that begins in [start, end) and has rows."""
@@ -121,6 +140,10 @@ class CountStore:
 def _pairs(parts: Parts) -> list[Document]:
     # Pairs and not a document: names of features may hold dots and dollars.
     return [{"name": name, "counts": counts} for name, counts in parts.items()]
+
+
+def _counted(document: Document | None) -> dict[str, int]:
+    return {one["spool"]: int(one["seq"]) for one in document["counted"]} if document else {}
 
 
 def _parts(document: Document) -> dict[str, bytes]:

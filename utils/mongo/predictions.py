@@ -8,13 +8,17 @@ from datetime import datetime
 from typing import Any
 
 import bson
+from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError
 
 from utils.errors import UnavailableError
 from utils.mongo.connection import PASSING_CODES, Database, Document, translated
+from utils.mongo.raw_rows import LoggedColumns, array_of, read_rows
 
 DUPLICATE = 11000
+RAW = CodecOptions(document_class=RawBSONDocument)
+COUNTED = ("seq", "model", "version", "at", "features", "prediction", "probability")
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
@@ -126,13 +130,24 @@ class PredictionStore:
             found = list(self._predictions.aggregate(steps))
         return {spool["_id"]: spool["seq"] for spool in found if spool["_id"] is not None}
 
-    def after(
-        self, spool: str, seq: int, limit: int, *, fields: Sequence[str] | None = None
-    ) -> list[Document]:
-        """Return up to ``limit`` predictions of ``spool`` behind position ``seq``, in their order there."""
-        query = {"spool": spool, "seq": {"$gt": seq}}
+    def after(self, spool: str, seq: int, limit: int) -> list[LoggedColumns]:
+        """Return up to ``limit`` predictions of ``spool`` behind position ``seq``, the next ones there.
+
+        They come as columns, one item a model version, with what is needed to count them.
+        """
+        # A command and not a cursor: the driver makes an object of each document that a cursor brings.
+        query = {
+            "find": self._predictions.name,
+            "filter": {"spool": spool, "seq": {"$gt": seq}},
+            "projection": {"_id": 0, **dict.fromkeys(COUNTED, 1)},
+            "sort": {"seq": 1},
+            "limit": limit,
+            "batchSize": limit,
+            "singleBatch": True,
+        }
         with translated():
-            return list(self._predictions.find(query, fields).sort("seq", 1).limit(limit))
+            found = self._predictions.database.command(query, codec_options=RAW)
+        return read_rows(array_of(bytes(found["cursor"].raw), "firstBatch"))
 
 
 def _filter(model: str, start: datetime, end: datetime, version: str | None) -> Document:
