@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 
-from model.compiling.formulas import doubt_near, linear, number, row_max, row_sum, softmax
+from model.compiling.formulas import linear, number, row_max, row_sum, softmax
 from model.compiling.graph import Graph
+from model.compiling.piecewise import doubt_near
 from model.compiling.registry import converts
 from model.compiling.tables import Table
 

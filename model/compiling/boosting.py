@@ -13,10 +13,11 @@ from sklearn.ensemble import (
 
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import linear, softmax
-from model.compiling.graph import Floats, Graph
+from model.compiling.graph import Graph
 from model.compiling.registry import convert, converts
 from model.compiling.tables import Table
 from model.compiling.trees import Tree, from_sklearn, sum_trees
+from model.compiling.words import Floats
 
 
 @converts(HistGradientBoostingClassifier, HistGradientBoostingRegressor, method="decision_function")

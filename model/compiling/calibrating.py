@@ -9,10 +9,8 @@ from sklearn.isotonic import IsotonicRegression
 
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import (
-    Knots,
     both_classes,
     doubt_around,
-    interpolate,
     linear,
     logistic_shares,
     normalised,
@@ -21,6 +19,7 @@ from model.compiling.formulas import (
     with_complement,
 )
 from model.compiling.graph import Graph
+from model.compiling.piecewise import Knots, interpolate
 from model.compiling.registry import convert, converts
 from model.compiling.tables import Table
 

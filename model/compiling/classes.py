@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from model.compiling.errors import NotCompilableError
-from model.compiling.formulas import ROUNDING, best_class, linear, number, pick
+from model.compiling.formulas import best_class, linear, number
 from model.compiling.graph import Graph
+from model.compiling.piecewise import ROUNDING, pick
 from model.compiling.registry import convert, find
 from model.compiling.tables import Table
 

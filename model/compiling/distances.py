@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from model.compiling.formulas import row_sum
-from model.compiling.graph import Floats, Graph
+from model.compiling.graph import Graph
+from model.compiling.words import Floats
 
 
 def squared_euclidean(graph: Graph, matrix: str, points: Floats) -> str:

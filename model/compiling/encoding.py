@@ -17,9 +17,10 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import number
-from model.compiling.graph import ML, Floats, Graph
+from model.compiling.graph import Graph
 from model.compiling.registry import converts
 from model.compiling.tables import Column, Table
+from model.compiling.words import ML, Floats
 
 Word = str | float
 

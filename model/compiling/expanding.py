@@ -9,10 +9,12 @@ import numpy as np
 from sklearn.preprocessing import Binarizer, KBinsDiscretizer, PolynomialFeatures, SplineTransformer
 
 from model.compiling.errors import NotCompilableError
-from model.compiling.formulas import clipped, count_edges, doubt_near, number, whole
-from model.compiling.graph import Floats, Graph
+from model.compiling.formulas import clipped, number, whole
+from model.compiling.graph import Graph
+from model.compiling.piecewise import count_edges, doubt_near
 from model.compiling.registry import converts
 from model.compiling.tables import Column, Table, stack
+from model.compiling.words import Floats
 
 Term = tuple[int, ...]
 

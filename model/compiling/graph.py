@@ -5,7 +5,7 @@ one is there already. ONNX Runtime lacks many operators for doubles (Erf, Tan, O
 so only those that it has are used here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from model.compiling.errors import NotCompilableError
 from model.compiling.tables import Column, Table
+from model.compiling.words import ML, Dictionary, make_node, number_of_code, offsets
 
 OPSET = 21
 ML_OPSET = 5  # the first with TreeEnsemble, whose thresholds and sums are doubles
 IR_VERSION = 10
-ML = "ai.onnx.ml"
 
 # A matrix between two nodes holds at most so many numbers (2 MB, what a core's cache holds); longer batches
 # are cut.
@@ -28,8 +28,6 @@ FEWEST_ROWS, MOST_ROWS = 16, 1 << 14
 
 # What ``Graph.leading_number`` takes for a number.
 NUMBER = r"[-+]?[0-9]{1,15}(\.[0-9]{1,20})?"
-
-Floats = NDArray[np.float64]
 
 
 class Graph:
@@ -44,10 +42,10 @@ class Graph:
     """
 
     def __init__(self, n_numbers: int, n_texts: int) -> None:
-        self._steps: list[onnx.NodeProto | _Dictionary] = []
+        self._steps: list[onnx.NodeProto | Dictionary] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._known: dict[Any, str] = {}
-        self._dictionaries: dict[str, _Dictionary] = {}
+        self._dictionaries: dict[str, Dictionary] = {}
         self._widths: dict[str, int] = {"numbers": n_numbers, "texts": n_texts}
         self._late_constants: dict[str, Callable[[], NDArray[Any]]] = {}
         self._doubts: list[str] = []
@@ -62,7 +60,7 @@ class Graph:
         if key is not None and key in self._known:
             return self._known[key]
         output = self._new_name(op)
-        self._steps.append(_make_node(op, inputs, [output], domain, attributes))
+        self._steps.append(make_node(op, inputs, [output], domain, attributes))
         if key is not None:
             self._known[key] = output
         return output
@@ -70,7 +68,7 @@ class Graph:
     def pair(self, op: str, *inputs: str, **attributes: Any) -> tuple[str, str]:
         """Add a node with two outputs."""
         outputs = (self._new_name(op), self._new_name(op))
-        self._steps.append(_make_node(op, inputs, outputs, "", attributes))
+        self._steps.append(make_node(op, inputs, outputs, "", attributes))
         return outputs
 
     def constant(self, values: ArrayLike, dtype: Any = np.float64) -> str:
@@ -240,8 +238,8 @@ class Graph:
         codes = self._codes(table)
         # Words that other steps add later need room too, so these constants are made at the end.
         if table.n_columns > 1:
-            codes = self.node("Add", codes, self._late(lambda: _offsets(dictionaries)))
-        return self.node("Gather", self._late(lambda: _number_of_code(dictionaries, values, default)), codes)
+            codes = self.node("Add", codes, self._late(lambda: offsets(dictionaries)))
+        return self.node("Gather", self._late(lambda: number_of_code(dictionaries, values, default)), codes)
 
     def leading_number(self, table: Table) -> str:
         """Read the first word of each text as a number, NaN where it is none: "23.4 kmpl" is 23.4.
@@ -262,9 +260,9 @@ class Graph:
         parts = [self.take(self._dictionary(tensor).output, indexes) for tensor, indexes in _runs(table)]
         return parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=1)
 
-    def _dictionary(self, tensor: str) -> "_Dictionary":
+    def _dictionary(self, tensor: str) -> "Dictionary":
         if tensor not in self._dictionaries:
-            dictionary = _Dictionary(tensor, self._new_name("codes"))
+            dictionary = Dictionary(tensor, self._new_name("codes"))
             self._dictionaries[tensor] = dictionary
             self._widths[dictionary.output] = self._widths[tensor]
             self._steps.append(dictionary)
@@ -316,7 +314,7 @@ class Graph:
             Stored as metadata, with ``rows_at_once``: batches longer than that are to be cut.
         """
         output = self._output(self._unless_in_doubt(scores), n_scores)
-        nodes = [step.node() if isinstance(step, _Dictionary) else step for step in self._steps]
+        nodes = [step.node() if isinstance(step, Dictionary) else step for step in self._steps]
         late = [numpy_helper.from_array(make(), name) for name, make in self._late_constants.items()]
         constants = [*self._constants.values(), *late]
         graph = helper.make_graph(nodes, "pipeline", self._inputs(nodes), [output], constants)
@@ -355,40 +353,6 @@ class Graph:
         ]
 
 
-class _Dictionary:
-    """A LabelEncoder whose words are known only when all steps are compiled."""
-
-    def __init__(self, tensor: str, output: str) -> None:
-        self.tensor = tensor
-        self.output = output
-        self.words: dict[str, int] = {}
-
-    def code(self, word: str) -> int:
-        return self.words.setdefault(word, len(self.words) + 1)
-
-    def learn(self, words: Iterable[str]) -> None:
-        for word in words:
-            self.code(word)
-
-    def node(self) -> onnx.NodeProto:
-        attributes = {
-            "keys_tensor": np.asarray(list(self.words) or [""], dtype=object),
-            "values_tensor": np.asarray(list(self.words.values()) or [0], dtype=np.int64),
-            "default_tensor": np.asarray([0], dtype=np.int64),
-        }
-        return _make_node("LabelEncoder", [self.tensor], [self.output], ML, attributes)
-
-
-def _make_node(
-    op: str, inputs: Sequence[str], outputs: Sequence[str], domain: str, attributes: dict[str, Any]
-) -> onnx.NodeProto:
-    plain = {
-        name: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
-        for name, value in attributes.items()
-    }
-    return helper.make_node(op, list(inputs), list(outputs), domain=domain, **plain)
-
-
 def _key(op: str, inputs: Sequence[str], attributes: dict[str, Any]) -> Any:
     if any(isinstance(value, np.ndarray | list) for value in attributes.values()):
         return None
@@ -403,21 +367,3 @@ def _runs(table: Table) -> list[tuple[str, list[int]]]:
             runs.append((column.tensor, []))
         runs[-1][1].append(column.index)
     return runs
-
-
-def _n_codes(dictionaries: Sequence[_Dictionary]) -> int:
-    return 1 + max(len(dictionary.words) for dictionary in dictionaries)
-
-
-def _offsets(dictionaries: Sequence[_Dictionary]) -> NDArray[np.int64]:
-    return (np.arange(len(dictionaries), dtype=np.int64) * _n_codes(dictionaries)).reshape(1, -1)
-
-
-def _number_of_code(
-    dictionaries: Sequence[_Dictionary], values: Sequence[dict[str, float]], default: Sequence[float]
-) -> Floats:
-    numbers = np.repeat(np.asarray(default, dtype=np.float64)[:, None], _n_codes(dictionaries), axis=1)
-    for row, dictionary, known in zip(numbers, dictionaries, values, strict=True):
-        for word, number in known.items():
-            row[dictionary.code(word)] = number
-    return numbers.ravel()

@@ -9,9 +9,10 @@ from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 from model.compiling.distances import squared_euclidean
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import linear
-from model.compiling.graph import Floats, Graph
+from model.compiling.graph import Graph
 from model.compiling.registry import converts
 from model.compiling.tables import Table
+from model.compiling.words import Floats
 
 
 @converts(SVR, NuSVR, method="predict")

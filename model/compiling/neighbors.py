@@ -13,9 +13,10 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from model.compiling.distances import manhattan, squared_differences, squared_euclidean
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import number, one, row_max, row_min, row_sum
-from model.compiling.graph import Floats, Graph
+from model.compiling.graph import Graph
 from model.compiling.registry import converts
 from model.compiling.tables import Table
+from model.compiling.words import Floats
 
 # Distances closer than this, relative to the squared norms, count as tied; rounding stays far below it.
 TIE = 1e-11

@@ -23,9 +23,10 @@ from sklearn.random_projection import GaussianRandomProjection, SparseRandomProj
 
 from model.compiling.distances import squared_euclidean
 from model.compiling.formulas import product
-from model.compiling.graph import Floats, Graph
+from model.compiling.graph import Graph
 from model.compiling.registry import converts
 from model.compiling.tables import Table
+from model.compiling.words import Floats
 
 SELECTORS = (
     RFE, RFECV, GenericUnivariateSelect, SelectFdr, SelectFpr, SelectFromModel, SelectFwe, SelectKBest,

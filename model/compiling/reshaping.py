@@ -7,10 +7,12 @@ from scipy import stats
 from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 from model.compiling.errors import NotCompilableError
-from model.compiling.formulas import Knots, clipped, expm1, interpolate, log1p, one
-from model.compiling.graph import Floats, Graph
+from model.compiling.formulas import clipped, expm1, log1p, one
+from model.compiling.graph import Graph
+from model.compiling.piecewise import Knots, interpolate
 from model.compiling.registry import convert, converts
 from model.compiling.tables import Table
+from model.compiling.words import Floats
 
 # scikit-learn keeps that far from the ends of a distribution.
 BOUNDS_THRESHOLD = 1e-7

@@ -9,9 +9,10 @@ from sklearn.preprocessing import MinMaxScaler, PowerTransformer, RobustScaler, 
 
 from model.compiling.errors import NotCompilableError
 from model.compiling.formulas import expm1, linear, log1p
-from model.compiling.graph import Floats, Graph
+from model.compiling.graph import Graph
 from model.compiling.registry import convert, converts
 from model.compiling.tables import Table
+from model.compiling.words import Floats
 
 INVERSE = "inverse_transform"
 

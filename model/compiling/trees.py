@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.compiling.formulas import doubt_near
-from model.compiling.graph import ML, Floats, Graph
+from model.compiling.graph import Graph
+from model.compiling.piecewise import doubt_near
 from model.compiling.tables import Table
+from model.compiling.words import ML, Floats
 
 LEQ, MEMBER = 0, 6
 
