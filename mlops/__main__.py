@@ -109,6 +109,22 @@ def history(model: str, is_json: bool) -> None:
     _say(entries, "\n".join(lines) or f"{model} never had a champion.", is_json)
 
 
+@main.command("quality")
+@click.argument("model")
+@click.option("--windows", type=click.IntRange(1, 1_000), default=14, help="How many windows back.")
+@as_json
+def quality_command(model: str, windows: int, is_json: bool) -> None:
+    """Measure MODEL on its labelled predictions now. Exit code 2: worse than it should be."""
+    with _operations() as operations:
+        operations.services.require(model)
+        report = operations.quality.on_demand(operations.services.specs[model], windows)
+    text = (
+        f"{model}: {report['verdict']}. {report['sentence']}" if report else f"{model} answered nothing yet."
+    )
+    _say(report, text, is_json)
+    sys.exit(DRIFT_FOUND if report and report["verdict"] == "alarm" else 0)
+
+
 @main.command()
 @click.argument("model")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Further rows with their label.")

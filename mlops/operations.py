@@ -1,6 +1,6 @@
 """Wiring of what clock and command line need beside the services: checks, trackers, alerts. Heavy imports."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -10,16 +10,23 @@ from mlops.clock import Job
 from mlops.counting import Counter
 from mlops.labelling import Labelling
 from mlops.monitoring import Monitor
+from mlops.quality import EPOCH, QualityMonitor, VersionParts
 from mlops.retraining import Order, Retrainer, Step
 from mlops.services import Services, specs_of
 from mlops.tracking.fanout import Trackers
 from mlops.training_run import TrainingRun, both
+from mlops.trainings import retrain_in_process
+from model.artifact import EXPECTATION
+from model.expectation import Expectation
 from model.monitoring.reference import ModelReference
 from model.spec import BUNDLED, Spec
 from utils.mongo.leases import LeaseStore
 from utils.mongo.training_jobs import TrainingJobStore
+from utils.time import now
 
 REFERENCES_IN_MEMORY = 32
+IDS_AT_ONCE = 5_000
+OVERLAP = timedelta(minutes=10)
 
 
 class Operations:
@@ -67,8 +74,35 @@ class Operations:
             self.references,
             services.drift_reports,
             self.trackers,
-            Alarms(services.alerts, self.notifier),
+            self.alarms,
         )
+
+    @cached_property
+    def alarms(self) -> Alarms:
+        """Tells people."""
+        return Alarms(self.services.alerts, self.notifier)
+
+    @cached_property
+    def quality(self) -> QualityMonitor:
+        """Quality checks."""
+        services = self.services
+        return QualityMonitor(
+            services.predictions,
+            services.labels,
+            services.history,
+            lru_cache(REFERENCES_IN_MEMORY)(self._version_parts),
+            services.quality_reports,
+            self.trackers,
+            self.alarms,
+        )
+
+    def _version_parts(self, model: str, version: str) -> VersionParts:
+        manifest = self.services.registry.manifest(model, version)
+        expectation = None
+        if EXPECTATION in manifest.parts:
+            content = self.services.registry.part(model, version, EXPECTATION)
+            expectation = Expectation.from_bytes(content)
+        return VersionParts(manifest, manifest.resolved_spec(), expectation)
 
     @cached_property
     def retrainer(self) -> Retrainer:
@@ -89,7 +123,41 @@ class Operations:
 
     def jobs(self) -> list[Job]:
         """Return what the clock runs."""
-        return [Job("monitor", "MONITOR_CRON", self.services.settings.monitor_cron, self.check_all)]
+        settings = self.services.settings
+        found = [
+            Job("monitor", "MONITOR_CRON", settings.monitor_cron, self.check_all),
+            Job("quality", "MONITOR_CRON", settings.monitor_cron, self.measure_all),
+        ]
+        if settings.retrain_cron is not None:
+            found.append(Job("retrain", "RETRAIN_CRON", settings.retrain_cron, self.retrain_all))
+        return found
+
+    def measure_all(self, due_at: datetime) -> str:
+        """Measure every model where labels came since the last time; returns the verdicts."""
+        ends = [self.services.job_runs.last("quality", outcome=outcome) for outcome in ("ok", "late")]
+        # Clocks of two machines differ a little, and a window is measured twice without harm.
+        since = max((end["due_at"] for end in ends if end), default=EPOCH + OVERLAP) - OVERLAP
+        verdicts = self.quality.scheduled(list(specs_of(self.services)), since, now())
+        return ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
+
+    def retrain_all(self, due_at: datetime) -> str:
+        """Retrain every model that got labels since its champion was trained, one after another."""
+        names = [spec.name for spec in specs_of(self.services) if self._has_news(spec.name)]
+        return (
+            ", ".join(f"{name} {retrain_in_process(name)}" for name in names) or "nothing new to learn from"
+        )
+
+    def _has_news(self, model: str) -> bool:
+        version = self.services.registry.champion(model)
+        if version is None:
+            return False
+        created_at = self.services.registry.manifest(model, version).created_at
+        ids = self.services.labels.changed(created_at, now())
+        parts = (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
+        rows = (
+            row for part in parts for row in self.services.predictions.by_ids(part, fields=["model"]).values()
+        )
+        return any(row["model"] == model for row in rows)
 
     def check_all(self, due_at: datetime) -> str:
         """Check every model that has a champion; returns the verdicts."""

@@ -6,8 +6,8 @@ The gain is the difference of one metric, signed so that more is better. The cha
    rows are drawn with replacement and both sides are measured on the same draw, so what makes rows hard for
    both cancels (Efron and Tibshirani 1993);
 2. the gain is positive, and chance gives as much in ``MAX_CHANCE`` of cases at most: were both sides equal,
-   it would not matter whose answer to a row counts for whom, so answers are swapped at random, row by row, and
-   the gain is measured again (Good 2005, *Permutation, Parametric and Bootstrap Tests of Hypotheses*; for
+   it would not matter whose answer to a row counts for whom, so answers are swapped at random, row by row,
+   and the gain is measured again (Good 2005, *Permutation, Parametric and Bootstrap Tests of Hypotheses*; for
    ranks Venkatraman and Begg 1996).
 
 "Better on the point" alone would let every second equal challenger pass, and on few rows the interval is too

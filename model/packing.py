@@ -10,6 +10,7 @@ from pathlib import Path
 from model import lineage, pickling
 from model import spec as specs
 from model.artifact import (
+    EXPECTATION,
     GOLDEN,
     GRAPH,
     LINEAGE,
@@ -53,6 +54,8 @@ def pack(
     }
     if trained.compiled is not None:
         parts[GRAPH] = trained.compiled
+    if trained.expectation is not None:
+        parts[EXPECTATION] = trained.expectation.to_bytes()
     if learnt_from:
         parts[LINEAGE] = lineage.encode(learnt_from)
     manifest = Manifest(

@@ -20,9 +20,10 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from model import compiling, frame, resolving, splitting
+from model import compiling, expectation, frame, resolving, splitting
 from model.compiling import golden_rows
 from model.evaluation import Metrics, evaluate, selected
+from model.expectation import Expectation
 from model.fallback import score
 from model.frame import Rows
 from model.golden import Golden
@@ -73,6 +74,8 @@ class Trained:
         What the rows, and the answers on held-out ones, looked like; for drift checks.
     trained_on : dict
         ``n_rows``, ``n_held_out``, ``n_unlabelled`` and ``n_incomplete`` (left out, as serving refuses them).
+    expectation : Expectation or None
+        What quality to expect of answers without labels.
     seconds : float
         How long it took.
     """
@@ -87,6 +90,7 @@ class Trained:
     not_compiled: str
     reference: ModelReference
     trained_on: dict[str, Any] = field(default_factory=dict)
+    expectation: Expectation | None = None
     seconds: float = 0.0
 
 
@@ -161,6 +165,7 @@ class _Run:
             not_compiled=reason,
             reference=fit_reference(self.spec, self.rows.features, held_scores, threshold),
             trained_on=self._counts | {"n_rows": len(self.rows), "n_held_out": len(held)},
+            expectation=expectation.learn(self._train.y, scores, self.spec.positive_index),
             seconds=round(time.perf_counter() - self._start, 3),
         )
 

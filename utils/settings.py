@@ -17,6 +17,7 @@ from utils.errors import SettingsError
 MASK = "********"
 
 Secret = Meta(extra={"is_secret": True})
+CronLine = Annotated[str, Meta(pattern=r"^\S+( \S+){4}$")]
 Cron = Meta(pattern=r"^\S+( \S+){4}$")
 Words = tuple[str, ...]
 
@@ -74,6 +75,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     monitor_cron: Annotated[str, Cron, Meta(description="When drift is checked (five cron fields, UTC).")] = (
         "0 * * * *"
     )
+    retrain_cron: Annotated[
+        CronLine | None,
+        Meta(description="When models with new labels are retrained (cron, UTC). Unset: never by itself."),
+    ] = None
     trackers: Annotated[Words, Meta(description="Where metrics go: `neptune`, `mlflow`, by commas.")] = (
         "neptune",
     )
