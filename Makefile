@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # One test file stays in one process, since files share a MongoDB. `make test PYTEST_ARGS=tests/unit` runs less.
 PYTEST_ARGS ?= --numprocesses 2 --dist loadfile
+BENCH ?= $(patsubst bench/%.py,%,$(wildcard bench/[!_]*.py))
 # pip's own warnings are not for who only wants to run this; its errors still show.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --only-binary :all: -r
 
@@ -12,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-inp
 .PHONY: help run install test check audit bench demo lock clean
 
 help:  ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.local  ## Everything on this machine: service, clock and a private MongoDB
 	@exec $(BIN)/python -m app
@@ -29,8 +30,8 @@ check: $(VENV)/.dev  ## Linters, types, import contracts, known vulnerabilities
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/audit.py
 
-bench: $(VENV)/.dev  ## The benchmarks, with a table
-	$(BIN)/python -m bench
+bench: $(VENV)/.dev  ## The benchmarks, with a table each (BENCH="spool drift" runs some)
+	@set -e; for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m "bench.$$name"; done
 
 demo: $(VENV)/.local  ## A running service with two simulated weeks of traffic and a drift in week two
 	@exec $(BIN)/python -m app --demo
