@@ -4,6 +4,7 @@ Nothing here raises for a bad value: faults and warnings are collected, so an an
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -80,6 +81,7 @@ class Column:
         self._spec = spec
         self._read = READERS[self.feature.type]
         self._categories = frozenset(self.feature.categories or ())
+        self.pattern = None if self.feature.pattern is None else re.compile(self.feature.pattern)
 
     def examine(self, value: object, remarks: Remarks) -> Value:
         """Return the value as it is logged; what is wrong or odd about it is added to ``remarks``."""
@@ -96,14 +98,49 @@ class Column:
         return read
 
     def _look_for_oddities(self, value: Value, remarks: Remarks) -> None:
-        feature, spec = self.feature, self._spec
-        if feature.type == "category":
-            if self._categories and value not in self._categories:
-                detail = f"{shown(value)} is not a category seen in training."
-                remarks.odd(self.name, "unseen_category", detail, is_refused=spec.unseen == "refuse")
-        elif not is_within(number(value, feature), feature):
-            detail = f"{shown(value)} is outside of {range_text(feature)}."
-            remarks.odd(self.name, "out_of_range", detail, is_refused=spec.out_of_range == "refuse")
+        is_refused = self._spec.unseen == "refuse"
+        if isinstance(value, str) and self.pattern is not None:
+            if not self.pattern.fullmatch(value):
+                detail = (
+                    f"{shown(value)} has another form than {self.feature.example or self.pattern.pattern}."
+                )
+                remarks.odd(self.name, "unknown_form", detail, is_refused=is_refused)
+        elif self._categories and value not in self._categories:
+            detail = f"{shown(value)} is not a category seen in training."
+            remarks.odd(self.name, "unseen_category", detail, is_refused=is_refused)
+        if not self.is_within(value):
+            detail = f"{shown(value)} is outside of {range_text(self.feature)}."
+            remarks.odd(self.name, "out_of_range", detail, is_refused=self._spec.out_of_range == "refuse")
+
+    @property
+    def has_measure(self) -> bool:
+        """Whether its texts hold a number."""
+        return self.pattern is not None and self.pattern.groups > 0
+
+    def is_within(self, value: Value) -> bool:
+        """Tell whether a value as logged lies in the plausible range; what is no number always does."""
+        return not is_outside(self.measured(value), self.feature)
+
+    def measured(self, value: Value) -> float:
+        """Return what a range is about: the number, the day, or the number inside a text; else NaN."""
+        if self.feature.type != "category":
+            return number(value, self.feature)
+        return number_inside(value, self.pattern)
+
+
+def number_inside(value: Value, pattern: "re.Pattern[str] | None") -> float:
+    """Return the number that a pattern's first group finds in a text; NaN where there is none.
+
+    >>> number_inside("1,248 CC", re.compile(r"([\\d,]+) CC"))
+    1248.0
+    """
+    if not isinstance(value, str) or pattern is None or not pattern.groups:
+        return math.nan
+    found = pattern.fullmatch(value)
+    try:
+        return float((found.group(1) or "").replace(",", "")) if found else math.nan
+    except ValueError:
+        return math.nan
 
 
 def number(value: Value, feature: Feature) -> float:
@@ -113,11 +150,11 @@ def number(value: Value, feature: Feature) -> float:
     return days(value, feature.format) if isinstance(value, str) else float(value)
 
 
-def is_within(value: float, feature: Feature) -> bool:
-    """Tell whether a number lies in the feature's plausible range, ends included."""
+def is_outside(value: float, feature: Feature) -> bool:
+    """Tell whether a number lies outside of the feature's plausible range; its ends and NaN do not."""
     low = -math.inf if feature.min is None else feature.min
     high = math.inf if feature.max is None else feature.max
-    return low <= value <= high
+    return value < low or value > high
 
 
 def days(text: str, form: str | None) -> float:
@@ -219,6 +256,8 @@ def describe(feature: Feature) -> str:
     words = f"{article} {feature.type}"
     if feature.type == "category" and feature.categories:
         return f"{words}, one of {', '.join(feature.categories[:12])}"
+    if feature.pattern is not None:
+        return f"a text of the form {feature.example or feature.pattern}"
     if feature.min is not None or feature.max is not None:
         words += f" {range_text(feature)}" + (f" {feature.unit}" if feature.unit else "")
     return words
@@ -266,6 +305,8 @@ def _regular_integer(feature: Feature) -> Any:
 def _regular_category(feature: Feature) -> Any:
     if feature.categories:
         return Literal[feature.categories]
+    if feature.pattern is not None:
+        return Annotated[str, Meta(max_length=MAX_TEXT, pattern=rf"\A(?:{feature.pattern})\Z")]
     return Annotated[str, Meta(max_length=MAX_TEXT)]
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model import columns
-from model.labels import LabelReader, UnknownLabelError
+from model.labels import LabelReader, UnknownLabelError, spellings
 from model.spec import Feature, Spec
 from utils.errors import VigiaError
 
@@ -260,7 +260,7 @@ def labelled_rows(spec: Spec, table: pd.DataFrame | Sequence[Mapping[str, object
     """
     table = as_table(table)
     values = target_values(spec, table)
-    is_labelled = ~missing_cells(values)
+    is_labelled = ~(missing_cells(values) | _is_unknown(spec, values))
     if not is_labelled.any():
         raise TableError(f"No row has a value in the target column {spec.target.name!r}.")
     y = _labels(spec, table.index[is_labelled], values[is_labelled])
@@ -272,6 +272,14 @@ def target_values(spec: Spec, table: pd.DataFrame) -> Values:
     if spec.target.name not in table:
         raise TableError(f"Lacking the target column {spec.target.name!r}.")
     return table[spec.target.name].astype(object).to_numpy()
+
+
+def _is_unknown(spec: Spec, values: Values) -> NDArray[np.bool_]:
+    """Tell which labels stand for "not known", written as text or as number."""
+    if not spec.target.unknown:
+        return np.zeros(len(values), dtype=np.bool_)
+    is_unknown = frozenset(key for label in spec.target.unknown for key in spellings(label))
+    return np.array([not is_unknown.isdisjoint(spellings(value)) for value in values], dtype=np.bool_)
 
 
 def _labels(spec: Spec, index: "pd.Index[Any]", values: Values) -> NDArray[Any]:

@@ -24,8 +24,9 @@ class LabelReader:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
+        self._unknown = frozenset(key for label in spec.target.unknown for key in spellings(label))
         self._codes: dict[str, int] = {}
-        for read in (_exact_keys, _loose_keys):  # an exact match wins over one by meaning
+        for read in (spellings, _loose_keys):  # an exact match wins over one by meaning
             for code, label in enumerate(spec.labels):
                 for key in read(label):
                     self._codes.setdefault(key, code)
@@ -38,6 +39,8 @@ class LabelReader:
         UnknownLabelError
             If the value is no label of this model.
         """
+        if not self._unknown.isdisjoint(spellings(value)):
+            raise UnknownLabelError(f"{value!r} stands for a {self._spec.target.name} that is not known")
         return self._number(value) if self._spec.task == "regression" else self._code(value)
 
     def label(self, value: object) -> Label:
@@ -46,7 +49,7 @@ class LabelReader:
         return read if self._spec.task == "regression" else self._spec.labels[int(read)]
 
     def _code(self, value: object) -> int:
-        for key in _exact_keys(value):
+        for key in spellings(value):
             if key in self._codes:
                 return self._codes[key]
         labels = ", ".join(repr(label) for label in self._spec.labels[:12])
@@ -62,8 +65,12 @@ class LabelReader:
         return number
 
 
-def _exact_keys(value: object) -> list[str]:
-    """Spellings of one value, the most literal first."""
+def spellings(value: object) -> list[str]:
+    """Return how one value may be written, the most literal way first.
+
+    >>> spellings(1.0)
+    ['1.0', '1']
+    """
     if hasattr(value, "item"):  # a numpy scalar
         value = value.item()
     text = str(value).strip()

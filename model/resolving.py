@@ -3,6 +3,8 @@
 What the spec says stays as it says it. The result is a spec like any other, and travels with the version.
 """
 
+import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +12,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from model.columns import EPOCH
+from model.columns import EPOCH, number_inside
 from model.frame import Rows, TableError, Values, missing_cells, target_values
 from model.spec import Feature, Label, Spec
 
@@ -35,7 +37,9 @@ def with_classes(spec: Spec, table: pd.DataFrame) -> Spec:
     """
     if spec.task == "regression" or spec.target.classes:
         return spec
-    labels = _distinct_labels(target_values(spec, table))
+    labels = tuple(
+        label for label in _distinct_labels(target_values(spec, table)) if label not in spec.target.unknown
+    )
     name, count = spec.target.name, len(labels)
     if count < 2:
         raise TableError(
@@ -109,10 +113,23 @@ def _feature(feature: Feature, column: "pd.Series[Any]") -> Feature:
 def _category(feature: Feature, present: "pd.Series[Any]") -> Feature:
     counts = present.value_counts()
     example = feature.example if feature.example is not None else str(counts.index[0])
-    categories = feature.categories
-    if categories is None and not _are_names(len(counts), len(present)):
-        categories = tuple(sorted(counts.index))
-    return msgspec.structs.replace(feature, example=example, categories=categories)
+    feature = msgspec.structs.replace(feature, example=example)
+    if feature.pattern is not None:
+        return _measured(feature, counts.index)
+    if feature.categories is None and not _are_names(len(counts), len(present)):
+        feature = msgspec.structs.replace(feature, categories=tuple(sorted(counts.index)))
+    return feature
+
+
+def _measured(feature: Feature, texts: Iterable[str]) -> Feature:
+    """Fill in the range of the numbers inside texts, if the pattern finds any."""
+    pattern = re.compile(feature.pattern or "")
+    inside = [number for text in texts if (number := number_inside(text, pattern)) == number]
+    if not inside:
+        return feature
+    return msgspec.structs.replace(
+        feature, min=_or(feature.min, min(inside)), max=_or(feature.max, max(inside))
+    )
 
 
 def _are_names(n_distinct: int, n_rows: int) -> bool:

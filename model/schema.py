@@ -71,6 +71,8 @@ class Schema:
         extras = [spec.id, spec.subject, *spec.ignored]
         self._extras = list(dict.fromkeys(name for name in extras if name and name not in spec.features))
         self._known = frozenset(self.names) | frozenset(self._extras)
+        self._measures = [(i, column) for i, column in enumerate(self._columns) if column.has_measure]
+        self._may_be_empty = all(spec.features[name].missing for name in self.names)
         self._decoders = self._regular_decoders()
         self._tables = _Tables(spec)
 
@@ -169,6 +171,8 @@ class Schema:
             detail = f"{shown(name)} is not a field of {self.spec.name}; it was ignored."
             remarks.odd(str(name), "unknown_field", detail, is_refused=self.spec.strict)
         values = tuple(column.examine(row.get(column.name), remarks) for column in self._columns)
+        if _is_empty(values) and not remarks.faults:
+            remarks.faults.append(Fault(remarks.pointer, "empty", "Not one feature has a value."))
         return values, tuple(self._extra(name, row.get(name), remarks) for name in self._extras)
 
     def _extra(self, name: str, value: object, remarks: Remarks) -> Scalar:
@@ -184,10 +188,18 @@ class Schema:
         all_values = [msgspec.structs.astuple(row) for row in rows]
         extras = [row[width:] for row in all_values]
         values = [row[:width] for row in all_values] if self._extras else all_values
+        if not self._are_usual(values):
+            return None
         try:
             return self._batch(values, extras, [[] for _ in rows], must_be_within=True)
         except (ValueError, OverflowError):
             return None  # a date that is none
+
+    def _are_usual(self, values: list[tuple[Value, ...]]) -> bool:
+        """Tell whether no row is empty and every number inside a text is within its range."""
+        if self._may_be_empty and any(map(_is_empty, values)):
+            return False
+        return all(column.is_within(row[i]) for i, column in self._measures for row in values)
 
     def _batch(
         self,
@@ -263,6 +275,10 @@ class _Tables:
         table = np.array([pick(row) for row in values], dtype=object).reshape(len(values), len(self._texts))
         table[table == None] = ""  # noqa: E711  elementwise
         return table
+
+
+def _is_empty(values: Sequence[Value]) -> bool:
+    return all(value is None for value in values)
 
 
 def _picker(positions: list[int]) -> Callable[[Sequence[Value]], Any]:

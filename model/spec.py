@@ -4,6 +4,7 @@ Training returns the same spec *resolved*: ranges, categories and examples that 
 of the training rows. The resolved spec travels with the version and feeds validation, docs and drift alike.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,13 +34,18 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """One input column.
 
     ``min`` and ``max`` are the plausible range (for dates in days since 1970-01-01 once resolved); values
-    outside of it are answered with a warning or refused, as ``Spec.out_of_range`` says.
+    outside of it are answered with a warning or refused, as ``Spec.out_of_range`` says. A category without
+    ``categories`` learns them in training; with an empty list any text is as good as another. ``pattern`` is
+    a regular expression for a category whose whole text has a form, such as ``([\\d.]+) kmpl``: any text of
+    that form is usual, another is odd (``Spec.unseen``), and its first group is the number that ``min`` and
+    ``max`` are about.
     """
 
     type: Kind
     min: float | None = None
     max: float | None = None
     categories: tuple[str, ...] | None = None
+    pattern: str | None = None
     missing: bool = False
     format: str | None = None
     unit: str | None = None
@@ -49,7 +55,10 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is predicted. ``classes`` maps each label to the name that answers show."""
+    """What is predicted. ``classes`` maps each label to the name that answers show.
+
+    ``unknown`` are values that stand for "not known", such as a revenue of 0; rows with them have no label.
+    """
 
     name: str
     classes: dict[Label, str] | tuple[Label, ...] | None = None
@@ -57,6 +66,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     unit: str | None = None
     min: float | None = None
     max: float | None = None
+    unknown: tuple[Label, ...] = ()
     description: str = ""
 
 
@@ -256,12 +266,33 @@ def _problems(spec: Spec) -> Iterable[str]:
 
 def _feature_problems(name: str, feature: Feature) -> Iterable[str]:
     place = f" - at `$.features.{name}`"
-    if feature.type == "category" and (feature.min is not None or feature.max is not None):
-        yield f"{name!r} is a category and has no range{place}"
+    is_ranged = feature.min is not None or feature.max is not None
+    if feature.type == "category" and is_ranged and not _has_number(feature):
+        yield f"{name!r} is a category and has no range, unless the pattern has a group{place}"
+    if feature.pattern is not None:
+        yield from _pattern_problems(name, feature, place)
     if feature.type != "category" and feature.categories is not None:
         yield f"{name!r} is a {feature.type} and has no categories{place}"
     if feature.min is not None and feature.max is not None and feature.min > feature.max:
         yield f"{name!r} has min {feature.min:g} above max {feature.max:g}{place}"
+
+
+def _pattern_problems(name: str, feature: Feature, place: str) -> Iterable[str]:
+    if feature.type != "category":
+        yield f"{name!r} is a {feature.type} and has no pattern{place}"
+    if feature.categories is not None:
+        yield f"{name!r} has both categories and a pattern{place}"
+    try:
+        re.compile(feature.pattern or "")
+    except re.error as error:
+        yield f"the pattern of {name!r} is no regular expression: {error}{place}"
+
+
+def _has_number(feature: Feature) -> bool:
+    try:
+        return feature.pattern is not None and re.compile(feature.pattern).groups > 0
+    except re.error:
+        return True  # told as a problem of its own
 
 
 def load_all(folders: Iterable[Path]) -> dict[str, tuple[Spec, Path]]:

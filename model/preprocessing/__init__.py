@@ -5,5 +5,9 @@ A function that has a parameter ``spec`` gets the resolved spec, one that has ``
 
 from model.preprocessing.bundled import songs
 from model.preprocessing.default import default_pipeline
+from model.preprocessing.mortality import trees
+from model.preprocessing.prices import cars
+from model.preprocessing.revenue import movies
+from model.preprocessing.survival import titanic
 
-__all__ = ["default_pipeline", "songs"]
+__all__ = ["cars", "default_pipeline", "movies", "songs", "titanic", "trees"]

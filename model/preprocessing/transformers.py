@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 _CYCLES = ((3.0, 7.0), (0.0, 365.2425), (0.0, 1.0))
 
 
-class _Numeric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class Numeric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """Checks that are the same for all: float64 in two dimensions, missing values allowed."""
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
@@ -42,12 +42,18 @@ class _Numeric(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit
         return tags
 
     def _more_names(self, names: Iterable[str] | None, suffixes: list[str]) -> NDArray[np.object_]:
-        numbered = [f"x{i}" for i in range(self.n_features_in_)]
-        columns = getattr(self, "feature_names_in_", numbered) if names is None else names
+        columns = column_names(self, names)
         return np.array([f"{column}_{suffix}" for column in columns for suffix in suffixes], dtype=object)
 
 
-class FoldedTempo(OneToOneFeatureMixin, _Numeric):  # type: ignore[misc]  # scikit-learn ships no types
+def column_names(step: Any, names: Iterable[str] | None) -> list[str]:
+    """Return the names of a fitted transformer's columns: as given, as fitted, or ``x0``, ``x1``, ..."""
+    if names is not None:
+        return list(names)
+    return list(getattr(step, "feature_names_in_", [f"x{i}" for i in range(step.n_features_in_)]))
+
+
+class FoldedTempo(OneToOneFeatureMixin, Numeric):  # type: ignore[misc]  # scikit-learn ships no types
     """Beats per minute folded into one octave, ``low`` to ``2 * low``.
 
     Beat trackers confuse a tempo with its double or half; a track counted at 180 and one at 90 are alike.
@@ -84,7 +90,7 @@ class FoldedTempo(OneToOneFeatureMixin, _Numeric):  # type: ignore[misc]  # scik
         return graph.like(tempo, table)
 
 
-class Cyclic(_Numeric):
+class Cyclic(Numeric):
     """Sine and cosine of values that go round, such as the key of a track: B is next to C.
 
     Parameters
@@ -115,7 +121,7 @@ class Cyclic(_Numeric):
         return graph.like(wave, twice, blur=2 * np.pi * 8)
 
 
-class DateParts(_Numeric):
+class DateParts(Numeric):
     """Days since 1970-01-01 as the day itself, the weekday, and the places in the year and in the day.
 
     The weekday runs from 0 on Monday to 7, the place in the year from 0 on January 1st to 365.2425, that in
@@ -144,7 +150,7 @@ class DateParts(_Numeric):
         return graph.like(graph.node("Where", is_cycle, rest, days), wide)
 
 
-class HatBasis(_Numeric):
+class HatBasis(Numeric):
     """Each column as weights of its knots: the basis of curves that are straight between knots.
 
     The knots are quantiles of the training rows. At a knot its weight is 1 and all others are 0; beyond the
