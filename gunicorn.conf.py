@@ -1,8 +1,10 @@
 """How gunicorn runs the app: processes, threads and time limits that fit Heroku, compose and one machine.
 
-Everything with a thread or a connection starts after fork, in ``post_worker_init``.
+The app is imported once, in the master, and its pages are shared by all workers. Everything with a thread or
+a connection starts after fork, in ``post_worker_init``.
 """
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -14,7 +16,8 @@ settings = load(os.environ)
 
 bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
-worker_class = "gthread"
+worker_class = "app.server.worker.Worker"
+preload_app = True
 threads = 4
 # Routers give up after 30 s; both limits stay below.
 timeout = 25
@@ -26,6 +29,12 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 accesslog = None
 loglevel = settings.log_level.lower()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Take what is imported out of the collector's sight, so that no worker writes to the shared pages."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -5,7 +5,7 @@ import binascii
 import hmac
 import ipaddress
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Literal, ParamSpec, TypeVar
 
 from flask import request
@@ -59,10 +59,16 @@ def _check_anonymous(settings: Settings) -> None:
 
 def is_local() -> bool:
     """Tell whether the caller is on this machine; a caller behind a proxy on this machine is not."""
-    if request.headers.get("X-Forwarded-For") or request.headers.get("Forwarded"):
+    environ = request.environ
+    if environ.get("HTTP_X_FORWARDED_FOR") or environ.get("HTTP_FORWARDED"):
         return False
+    return _is_loopback(environ.get("REMOTE_ADDR", ""))
+
+
+@lru_cache(maxsize=1_024)
+def _is_loopback(text: str) -> bool:
     try:
-        address = ipaddress.ip_address(request.remote_addr or "")
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)

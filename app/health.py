@@ -6,21 +6,25 @@ from app.context import services
 
 blueprint = Blueprint("health", __name__)
 
+LIVE_PATHS = ("/healthz", "/livez", "/health", "/v2/health/live")
+READY_PATHS = ("/readyz", "/ready", "/v2/health/ready")
+# What the server answers even while all threads for other requests are busy.
+PATHS = frozenset(path.encode() for path in (*LIVE_PATHS, *READY_PATHS, "/ping"))
 
-@blueprint.get("/healthz")
-@blueprint.get("/livez")
-@blueprint.get("/health")
-@blueprint.get("/v2/health/live")
+
 def alive() -> Response:
     """Say that this process answers; looks at nothing else."""
     return jsonify(status="alive", live=True)
 
 
-@blueprint.get("/readyz")
-@blueprint.get("/ready")
-@blueprint.get("/v2/health/ready")
 def ready() -> tuple[Response, int]:
     """Say whether predictions can be answered, and why not; MongoDB being away only degrades."""
     readiness = services().readiness()
     body = jsonify(status=readiness.status, ready=readiness.is_ready, reasons=readiness.reasons)
     return body, 200 if readiness.is_ready else 503
+
+
+for path in LIVE_PATHS:
+    blueprint.add_url_rule(path, view_func=alive)
+for path in READY_PATHS:
+    blueprint.add_url_rule(path, view_func=ready)

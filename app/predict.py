@@ -1,20 +1,23 @@
 """``POST /predict`` and its kin: rows in, one answer a row out, in the same order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from flask import Blueprint, Flask, Response, request
 
 from app.auth import needs
 from app.context import services, services_of
+from app.lean import JsonAnswer
 from mlops.serving import Answered
 from model.schema import Batch, Schema
+from model.spec import Spec
 from utils import logs
 from utils.errors import InvalidRowsError, UnsupportedTypeError
 
 blueprint = Blueprint("predict", __name__)
 
-JSON_TYPES = ("", "application/json", "text/json")
+JSON_TYPE = "application/json"
+JSON_TYPES = ("", JSON_TYPE, "text/json")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -25,6 +28,12 @@ def init_app(app: Flask) -> None:
             endpoint = "predict." + alias.replace(".", " ")
             app.add_url_rule(alias, endpoint, needs("predict")(_alias(model)), methods=["POST"])
     app.register_blueprint(blueprint)
+
+
+def path_ends(specs: Iterable[Spec]) -> tuple[bytes, ...]:
+    """Return how the paths of predictions end, and no others."""
+    aliases = [alias.encode() for spec in specs for alias in spec.aliases]
+    return (b"/predict", b"/infer", b"/invocations", *aliases)
 
 
 def _alias(model: str) -> Callable[[], Response]:
@@ -74,14 +83,26 @@ def read(schema: Schema) -> Batch:
     """Read and check the rows in this request's body."""
     kind = media_type()
     if is_json(kind):
-        return schema.from_json(request.get_data(cache=False))
+        return schema.from_json(content())
     if kind == "text/csv":
-        return schema.from_csv(request.get_data(cache=False))
+        return schema.from_csv(content())
     raise UnsupportedTypeError(f"{kind} cannot be read. Send application/json or text/csv.")
+
+
+def content() -> bytes:
+    """Return this request's body, read once; a body that is too large is not read."""
+    environ = request.environ
+    size = environ.get("CONTENT_LENGTH", "")
+    if not size.isdecimal() or int(size) > services().settings.max_body_bytes:
+        return request.get_data(cache=False)
+    found: bytes = environ["wsgi.input"].read(int(size))
+    return found
 
 
 def media_type() -> str:
     """Return the media type of this request's body. Raises UnsupportedTypeError unless its text is UTF-8."""
+    if request.environ.get("CONTENT_TYPE") == JSON_TYPE:
+        return JSON_TYPE
     if request.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedTypeError("Text must be UTF-8.")
     return request.mimetype
@@ -99,5 +120,4 @@ def _response(answered: Answered) -> Response:
         "request_id": answered.request_id,
         "predictions": answered.answers,
     }
-    headers = {"X-Model-Version": answered.version}
-    return Response(_encode(body), 200, headers, content_type="application/json")
+    return JsonAnswer(_encode(body), ("X-Model-Version", answered.version))

@@ -25,18 +25,24 @@ def init_app(app: Flask) -> None:
 
 def problem(status: int, title: str, detail: str, **members: Any) -> Response:
     """Return one problem; ``members`` are further members of the body."""
-    body = {
+    content = body(status, title, detail, path=request.path, request_id=logs.request_id.get(), **members)
+    return Response(content, status, content_type=MEDIA_TYPE)
+
+
+def body(status: int, title: str, detail: str, *, path: str, request_id: str | None, **members: Any) -> bytes:
+    """Return the body of one problem, for a request to ``path``."""
+    found = {
         "type": "about:blank",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.path,
-        "request_id": logs.request_id.get(),
+        "instance": path,
+        "request_id": request_id,
         **members,
     }
-    if request.path.startswith("/v2"):
-        body["error"] = detail
-    return Response(msgspec.json.encode(body), status, content_type=MEDIA_TYPE)
+    if path.startswith("/v2"):
+        found["error"] = detail
+    return msgspec.json.encode(found)
 
 
 def from_vigia(error: VigiaError) -> Response:

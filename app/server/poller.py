@@ -1,0 +1,307 @@
+"""The thread that owns all connections of a worker: takes them, gathers requests, sends what is left to send.
+
+It never waits for one client, so neither slow bodies nor slow readers hold a thread. Everything here runs in
+that thread except ``settle``, by which those who answer give a connection back.
+"""
+
+import contextlib
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from app.server.connection import STALL_S, Connection
+from app.server.framing import FramingError
+from app.server.siblings import Siblings
+
+# How long a request may take to arrive, from its first byte to its last.
+RECEIVE_S = 20.0
+# How long what a client still sends is thrown away before its connection closes (RFC 9112, section 9.6).
+LINGER_S = 2.0
+SWEEP_S = 1.0
+# How long a worker with more connections than another leaves new ones to it.
+YIELD_S = 0.002
+MAX_ACCEPTS = 16
+# Requests that are not complete may take so many times the largest body; more are refused.
+MAX_BODIES = 8
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Handler = Callable[[Connection, bytes], None]
+Refuser = Callable[[Connection, FramingError], None]
+
+
+class Poller:
+    """All connections of one worker.
+
+    Parameters
+    ----------
+    listeners : sequence of sockets
+        Where new connections come from.
+    siblings : Siblings
+        Who else takes connections from there.
+    handle : callable
+        Gets each complete request; its connection is busy until ``settle`` or ``reject`` is called for it.
+    refuse : callable
+        Gets what cannot become a request, and why; must call ``reject``.
+    keepalive_s : float
+        How long a connection stays open without a request.
+    max_connections : int
+        Beyond, new ones wait to be accepted.
+    max_body_bytes : int
+        Largest body.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[Any],
+        siblings: Siblings,
+        handle: Handler,
+        refuse: Refuser,
+        *,
+        keepalive_s: float,
+        max_connections: int,
+        max_body_bytes: int,
+    ) -> None:
+        self._listeners = listeners
+        self._siblings = siblings
+        self._handle = handle
+        self._refuse = refuse
+        self._keepalive_s = keepalive_s
+        self._max_connections = max_connections
+        self._max_body_bytes = max_body_bytes
+        self._selector = selectors.DefaultSelector()
+        self._connections: set[Connection] = set()
+        self._n_buffered = 0
+        self._is_listening = False
+        self._listen_again_at = 0.0
+        self._sweep_at = 0.0
+        self._errands: SimpleQueue[tuple[Callable[[Connection], None], Connection]] = SimpleQueue()
+        self._bell, self._bell_rope = os.pipe()
+        for end in (self._bell, self._bell_rope):
+            os.set_blocking(end, False)
+        self.watch(self._bell, self._run_errands)
+
+    @property
+    def n_connections(self) -> int:
+        """Connections that are open."""
+        return len(self._connections)
+
+    def watch(self, handle: Any, action: Callable[[], None]) -> None:
+        """Call ``action`` whenever ``handle`` can be read."""
+        self._selector.register(handle, selectors.EVENT_READ, action)
+
+    def turn(self, timeout_s: float, *, is_open: bool = True) -> None:
+        """Do what there is to do, waiting for it for ``timeout_s`` at most; take new ones if ``is_open``."""
+        is_yielding = is_open and time.monotonic() < self._listen_again_at
+        self._listen(is_open and not is_yielding and self.n_connections < self._max_connections)
+        for key, mask in self._selector.select(YIELD_S if is_yielding else timeout_s):
+            if isinstance(key.data, Connection):
+                self._on_event(key.data, mask)
+            else:
+                key.data()
+        if (now := time.monotonic()) >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S
+            self._sweep(now)
+
+    def expire(self, within_s: float) -> None:
+        """Close each connection that is idle ``within_s`` from now."""
+        deadline = time.monotonic() + within_s
+        for connection in self._connections:
+            connection.deadline = min(connection.deadline, deadline)
+        self._sweep_at = min(self._sweep_at, deadline)
+
+    def reject(self, connection: Connection, answer: bytes, *, is_last: bool) -> None:
+        """Answer a request without a thread; ``is_last`` closes the connection afterwards."""
+        if is_last:
+            self._n_buffered -= len(connection.incoming)
+            connection.incoming.clear()
+        connection.is_ending = is_last
+        connection.sock.sendall(answer)
+        self._send(connection)
+
+    def settle(self, connection: Connection, *, is_kept: bool) -> None:
+        """Give back a connection whose request is answered. Called by the thread that answered it."""
+        try:
+            is_sent = connection.sock.flush()
+        except OSError:
+            is_kept, is_sent = False, True
+        if not (is_kept and is_sent):
+            connection.is_ending = not is_kept
+            self._ask(self._send, connection)
+            return
+        connection.deadline = time.monotonic() + self._keepalive_s
+        connection.is_busy = False
+        # Looked at after is_busy was unset: the poller looks the other way round, so one of the two sees it.
+        if connection.is_parked or connection.incoming:
+            self._ask(self._resume, connection)
+
+    def close(self) -> None:
+        """Close everything."""
+        for connection in list(self._connections):
+            self._close(connection)
+        for listener in self._listeners:
+            listener.close()
+        self._selector.close()
+        os.close(self._bell)
+        os.close(self._bell_rope)
+
+    def _ask(self, action: Callable[[Connection], None], connection: Connection) -> None:
+        self._errands.put((action, connection))
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._bell_rope, b"\0")
+
+    def _run_errands(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._bell, 4_096)
+        with contextlib.suppress(Empty):
+            while True:
+                action, connection = self._errands.get_nowait()
+                action(connection)
+
+    def _sweep(self, now: float) -> None:
+        self._siblings.tell(self.n_connections)
+        for connection in [c for c in self._connections if not c.is_busy and c.deadline <= now]:
+            self._close(connection)
+
+    def _listen(self, is_wanted: bool) -> None:
+        if is_wanted == self._is_listening:
+            return
+        self._is_listening = is_wanted
+        for listener in self._listeners:
+            if is_wanted:
+                listener.setblocking(False)
+                self.watch(listener, lambda listener=listener: self._accept_some(listener))  # type: ignore[misc]
+            else:
+                self._selector.unregister(listener)
+
+    def _accept_some(self, listener: Any) -> None:
+        for _ in range(MAX_ACCEPTS):
+            if self._leaves_it_to_others() or not self._accept(listener):
+                return
+
+    def _leaves_it_to_others(self) -> bool:
+        """Return whether another worker should take the next connection; once, then it is ours."""
+        if self._listen_again_at == 0.0 and self._siblings.has_more_than_another(self.n_connections):
+            self._listen_again_at = time.monotonic() + YIELD_S
+            return True
+        self._listen_again_at = 0.0
+        return False
+
+    def _accept(self, listener: Any) -> bool:
+        """Take one connection; return whether there was one."""
+        try:
+            handle, client = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
+        connection = Connection(handle, client, listener.getsockname(), self._max_body_bytes)
+        connection.deadline = time.monotonic() + self._keepalive_s
+        self._connections.add(connection)
+        self._siblings.tell(self.n_connections)
+        self._selector.register(connection, selectors.EVENT_READ, connection)
+        return True
+
+    def _on_event(self, connection: Connection, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE:
+            self._send(connection)
+        elif connection.is_busy:
+            self._park(connection)
+        else:
+            self._read(connection)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data = connection.handle.recv(connection.incoming.wanted)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._close(connection)
+        elif not connection.is_ending:
+            self._take_in(connection, data)
+
+    def _take_in(self, connection: Connection, data: bytes) -> None:
+        if not connection.incoming:
+            connection.deadline = time.monotonic() + RECEIVE_S
+        connection.incoming.add(data)
+        self._n_buffered += len(data)
+        if self._n_buffered > MAX_BODIES * self._max_body_bytes:
+            self._refuse(connection, FramingError(503, "Too many requests are arriving at once."))
+            return
+        self._hand_over(connection)
+
+    def _hand_over(self, connection: Connection) -> None:
+        """Have the next request answered if all of it is there."""
+        try:
+            request = connection.incoming.take()
+        except FramingError as error:
+            self._refuse(connection, error)
+            return
+        if request is not None:
+            self._n_buffered -= len(request)
+            connection.n_requests += 1
+            connection.is_busy = True
+            self._handle(connection, request)
+        elif connection.incoming.expects_continue:
+            connection.incoming.expects_continue = False
+            connection.sock.sendall(CONTINUE)
+            with contextlib.suppress(OSError):
+                connection.sock.flush()
+
+    def _park(self, connection: Connection) -> None:
+        """Look away from a client that sends more before it has its answer."""
+        connection.is_parked = True
+        self._selector.unregister(connection)
+        if not connection.is_busy:
+            self._resume(connection)
+
+    def _resume(self, connection: Connection) -> None:
+        if connection.is_busy or connection not in self._connections:
+            return
+        self._look_at(connection, selectors.EVENT_READ)
+        if connection.incoming:
+            self._hand_over(connection)
+
+    def _look_at(self, connection: Connection, events: int) -> None:
+        if connection.is_parked:
+            connection.is_parked = False
+            self._selector.register(connection, events, connection)
+        else:
+            self._selector.modify(connection, events, connection)
+
+    def _send(self, connection: Connection) -> None:
+        """Send what the client takes; go on once it has everything."""
+        try:
+            is_sent = connection.sock.flush()
+        except OSError:
+            self._close(connection)
+            return
+        connection.deadline = time.monotonic() + STALL_S
+        connection.is_busy = False  # the poller's again, for the sweep, though not to be read from
+        if not is_sent:
+            self._look_at(connection, selectors.EVENT_WRITE)
+        elif connection.is_ending:
+            self._linger(connection)
+        else:
+            connection.deadline = time.monotonic() + self._keepalive_s
+            self._resume(connection)
+
+    def _linger(self, connection: Connection) -> None:
+        """Say that nothing follows, and throw away what still comes: closing at once may cost the answer."""
+        connection.deadline = time.monotonic() + LINGER_S
+        self._look_at(connection, selectors.EVENT_READ)
+        try:
+            connection.handle.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._n_buffered -= len(connection.incoming)
+        self._siblings.tell(self.n_connections)
+        if not connection.is_parked:
+            self._selector.unregister(connection)
+        connection.handle.close()
