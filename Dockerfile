@@ -43,7 +43,7 @@ COPY --from=source /app /app
 WORKDIR /app
 # Byte code of what web and clock load, and of no more: nobody can write it later.
 RUN python -m compileall -q app data mlops model utils && \
-    python -c "import app, mlops.__main__, gunicorn.app.wsgiapp, gunicorn.workers.gthread"
+    python -c "import app, mlops.__main__, app.server.worker, gunicorn.app.wsgiapp"
 USER 10001:10001
 VOLUME /var/lib/vigia
 EXPOSE 8000

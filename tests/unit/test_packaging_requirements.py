@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path.name for path in ROOT.glob("requirements*.txt"))
 OURS = ("app", "mlops", "model", "utils", "data")
+TYPES_ONLY = {"_typeshed"}  # known to type checkers, never imported
 PIN = re.compile(
     r"^[a-z0-9._-]+==\S+( ; [^\\]+)? \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", re.MULTILINE
 )
@@ -63,7 +64,8 @@ def test_what_a_layer_asks_for_is_pinned(layer: str) -> None:
 
 
 def test_what_the_code_imports_is_asked_for_in_production() -> None:
-    third_party = set().union(*(imported(folder) for folder in OURS)) - {*OURS, *sys.stdlib_module_names}
+    known = {*OURS, *sys.stdlib_module_names, *TYPES_ONLY}
+    third_party = set().union(*(imported(folder) for folder in OURS)) - known
     distributions = packages_distributions()
     needed = {name.lower() for module in third_party for name in distributions[module]}
     assert needed <= asked_for("production") | asked_for("mlflow")
