@@ -1,7 +1,7 @@
 """Models and their versions: what is live, since when, why and with which metrics; promotion and rollback."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -13,6 +13,8 @@ from model.schema import parse_json
 from utils.errors import Fault, InvalidRowsError
 
 blueprint = Blueprint("lifecycle", __name__, url_prefix="/models")
+
+T = TypeVar("T")
 
 
 class Move(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,7 +92,7 @@ def rollback(model: str) -> Response:
     return as_json(entry)
 
 
-def read(kind: type[Move]) -> Move:
+def read(kind: type[T]) -> T:
     """Read this request's body as ``kind``; an empty body is all defaults."""
     body = request.get_data(cache=False)
     try:

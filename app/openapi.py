@@ -31,6 +31,7 @@ TAGS = {
     "predict": "Predictions",
     "labels": "Labels",
     "lifecycle": "Models",
+    "retraining": "Training",
     "reports": "Drift, quality and alerts",
     "health": "Health",
 }

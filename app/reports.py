@@ -1,11 +1,17 @@
 """Drift reports, quality reports and alerts as JSON, and a check on demand."""
 
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
 from flask import Blueprint, Response, request
+from msgspec import Meta
 
 from app.auth import needs
-from app.context import services
-from app.lifecycle import as_json
+from app.context import requester, services
+from app.lifecycle import as_json, read
 from utils.errors import Fault, InvalidRowsError, NotFoundError
+from utils.time import now
 
 blueprint = Blueprint("reports", __name__)
 
@@ -36,6 +42,35 @@ def alerts(model: str) -> Response:
     """Return open and past alerts, newest first."""
     services().require(model)
     return as_json({"model": model, "alerts": services().alerts.list(model)[: _limit()]})
+
+
+class Silence(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a silencing."""
+
+    hours: Annotated[float, Meta(gt=0, le=24 * 90)] = 24.0
+
+
+@blueprint.post("/models/<model>/alerts/<alert_id>/acknowledge")
+@needs("admin")
+def acknowledge(model: str, alert_id: str) -> Response:
+    """Say that somebody looks after an alert: no more reminders of it."""
+    _require_alert(model, alert_id)
+    return as_json(services().alerts.acknowledge(alert_id, requester(), now()))
+
+
+@blueprint.post("/models/<model>/alerts/<alert_id>/silence")
+@needs("admin")
+def silence(model: str, alert_id: str) -> Response:
+    """Have no reminders of an alert for some ``hours`` (24)."""
+    _require_alert(model, alert_id)
+    until = now() + timedelta(hours=read(Silence).hours)
+    return as_json(services().alerts.silence(alert_id, until, requester()))
+
+
+def _require_alert(model: str, alert_id: str) -> None:
+    found = services().alerts.get(alert_id)
+    if found is None or found["model"] != model:
+        raise NotFoundError(f"{model} has no alert of this id.")
 
 
 @blueprint.post("/models/<model>/monitor")

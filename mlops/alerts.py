@@ -16,6 +16,8 @@ from utils.mongo.connection import Document
 
 # Less than a day, so that a check a little early still reminds and reminders do not creep through the day.
 REMIND_EVERY = timedelta(hours=23)
+# What goes and comes back with each other check is one alert, not twelve a day.
+WELL_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Alarms:
             self._notifier.notify(_message(alert, "reminder"))
 
     def _resolve(self, model: str, version: str, key: str, at: datetime) -> None:
-        alert = self._store.resolve(model, key, at)
+        alert = self._store.resolve(model, key, at, after=WELL_IN_A_ROW)
         if alert is not None:
             self._notifier.notify(_message({**alert, "version": version}, "resolved"))
 

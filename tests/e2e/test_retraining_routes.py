@@ -187,3 +187,16 @@ def test_always_replaces_the_champion_whatever_it_is_worth(service, store):
     status, outcome = put(service, "/run-pipeline?promote=always")
 
     assert (status, outcome["is_promoted"], champion(store)) == (200, True, outcome["version"])
+
+
+def test_an_alert_can_be_acknowledged_and_silenced(service, store):
+    from utils.mongo.alerts import AlertStore
+    from utils.time import now
+
+    alert, _ = AlertStore(store).open_or_touch("small", "drift/a", {}, now())
+    path = f"/models/small/alerts/{alert['id']}"
+
+    assert service.post(f"{path}/acknowledge", b"")[1]["acknowledged_by"] == "127.0.0.1"
+    assert service.post(f"{path}/silence", {"hours": 5})[1]["silenced_until"] > now().isoformat()
+    assert service.post(f"{path}/silence", {"hours": -1})[0] == 422
+    assert service.post("/models/small/alerts/nothing/silence", b"")[0] == 404

@@ -22,8 +22,9 @@ class AlertStore:
     """Collection ``alerts``.
 
     A document has ``id``, ``model``, ``key`` (check and feature), ``state``, ``opened_at``, ``seen_at``,
-    ``n_seen``, ``reminded_at`` (the last time that people were told, opening included), ``resolved_at``,
-    ``acknowledged_at``, ``acknowledged_by``, ``silenced_until``, ``silenced_by`` and what the check put in.
+    ``n_seen``, ``n_well`` (checks in a row that found all well), ``reminded_at`` (the last time that people
+    were told, opening included), ``resolved_at``, ``acknowledged_at``, ``acknowledged_by``,
+    ``silenced_until``, ``silenced_by`` and what the check put in.
     """
 
     def __init__(self, db: Database) -> None:
@@ -44,7 +45,11 @@ class AlertStore:
         query = {"model": model, "key": key, "state": "open"}
         fresh = {"opened_at": at, "reminded_at": at, "resolved_at": None, "silenced_until": None}
         fresh |= {"silenced_by": None, "acknowledged_at": None, "acknowledged_by": None}
-        change = {"$set": {**content, "seen_at": at}, "$setOnInsert": fresh, "$inc": {"n_seen": 1}}
+        change = {
+            "$set": {**content, "seen_at": at, "n_well": 0},
+            "$setOnInsert": fresh,
+            "$inc": {"n_seen": 1},
+        }
         try:
             alert = self._change(query, change, upsert=True)
         except DuplicateKeyError:  # another clock opened it between the look and the insert
@@ -62,10 +67,18 @@ class AlertStore:
         query |= {"$or": [{"silenced_until": None}, {"silenced_until": {"$lte": at}}]}
         return self._change(query, {"$set": {"reminded_at": at}}) is not None
 
-    def resolve(self, model: str, key: str, at: datetime) -> Document | None:
-        """Resolve the open alert and return it; None if none is open, or another was first."""
+    def resolve(self, model: str, key: str, at: datetime, after: int = 1) -> Document | None:
+        """Note that all is well; at the ``after``-th time in a row resolve the open alert and return it.
+
+        None if none is open, another was first, or all is not well for long enough.
+        """
         query = {"model": model, "key": key, "state": "open"}
-        return self._change(query, {"$set": {"state": "resolved", "resolved_at": at}})
+        n_well = {"$add": [{"$ifNull": ["$n_well", 0]}, 1]}
+        is_over = {"$gte": ["$n_well", after]}
+        ended: Document = {"state": {"$cond": [is_over, "resolved", "open"]}}
+        ended |= {"resolved_at": {"$cond": [is_over, at, None]}}
+        alert = self._change(query, [{"$set": {"n_well": n_well}}, {"$set": ended}])
+        return alert if alert is not None and alert["state"] == "resolved" else None
 
     def acknowledge(self, alert_id: str, by: str, at: datetime) -> Document:
         """Note that somebody looks after it; there are no more reminders."""
@@ -97,7 +110,9 @@ class AlertStore:
             raise NotFoundError(f"There is no alert {alert_id}")
         return alert
 
-    def _change(self, query: Document, change: Document, *, upsert: bool = False) -> Document | None:
+    def _change(
+        self, query: Document, change: Document | Documents, *, upsert: bool = False
+    ) -> Document | None:
         with translated():
             return _shown(
                 self._alerts.find_one_and_update(
