@@ -1,5 +1,6 @@
 """Wiring of what clock and command line need beside the services: checks, trackers, alerts. Heavy imports."""
 
+import logging
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
@@ -8,6 +9,7 @@ from mlops.alerts import Alarms
 from mlops.channels import Notifier
 from mlops.clock import Job
 from mlops.counting import Counter
+from mlops.integrity import IntegrityCheck
 from mlops.labelling import Labelling
 from mlops.monitoring import Monitor
 from mlops.quality import EPOCH, QualityMonitor, VersionParts
@@ -20,9 +22,12 @@ from model.artifact import EXPECTATION
 from model.expectation import Expectation
 from model.monitoring.reference import ModelReference
 from model.spec import BUNDLED, Spec
+from utils.errors import UnavailableError, VigiaError
 from utils.mongo.leases import LeaseStore
 from utils.mongo.training_jobs import TrainingJobStore
 from utils.time import now
+
+log = logging.getLogger(__name__)
 
 REFERENCES_IN_MEMORY = 32
 IDS_AT_ONCE = 5_000
@@ -81,6 +86,11 @@ class Operations:
     def alarms(self) -> Alarms:
         """Tells people."""
         return Alarms(self.services.alerts, self.notifier)
+
+    @cached_property
+    def integrity(self) -> IntegrityCheck:
+        """Checks of the stored bytes of champions."""
+        return IntegrityCheck(self.services.registry, self.alarms)
 
     @cached_property
     def quality(self) -> QualityMonitor:
@@ -160,9 +170,22 @@ class Operations:
         return any(row["model"] == model for row in rows)
 
     def check_all(self, due_at: datetime) -> str:
-        """Check every model that has a champion; returns the verdicts."""
-        reports = {spec.name: self.monitor.scheduled(spec, due_at) for spec in specs_of(self.services)}
-        return ", ".join(f"{name} {report['verdict']}" for name, report in reports.items() if report)
+        """Check every model that has a champion, its stored bytes first; returns the verdicts."""
+        verdicts = {spec.name: self._checked(spec, due_at) for spec in specs_of(self.services)}
+        return ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items() if verdict)
+
+    def _checked(self, spec: Spec, due_at: datetime) -> str | None:
+        """What is wrong with one model must not keep the others from being checked."""
+        try:
+            if not self.integrity.check(spec.name, due_at):
+                return "damaged"
+            report = self.monitor.scheduled(spec, due_at)
+        except UnavailableError:
+            raise
+        except VigiaError as error:
+            log.error("%s cannot be checked: %s", spec.name, error.detail)
+            return "failed"
+        return str(report["verdict"]) if report else None
 
     def close(self, timeout_s: float) -> None:
         """Hand over what is queued for trackers and people, within about ``timeout_s`` for each."""

@@ -67,6 +67,17 @@ class Registry:
         """Return the verified bytes of a part; raises as ``Versions.part`` does."""
         return self._versions.part(model, version, name)
 
+    def verify(self, model: str, version: str) -> None:
+        """Read every stored byte of a version and compare it with what was signed; nothing is unpickled.
+
+        Raises
+        ------
+        NotFoundError, IntegrityError
+            If something is not there, or not what was signed.
+        """
+        for name in self._versions.manifest(model, version).parts:
+            self._versions.part(model, version, name)
+
     def champion(self, model: str) -> str | None:
         """Return the version that answers, None if the model never had a champion."""
         newest = self._history.current(model)
