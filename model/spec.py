@@ -97,8 +97,8 @@ class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """When a challenger takes over: see ``model.gate``.
 
     ``metric`` decides (the first of ``Spec.metrics`` where it is left out). The lower end of the interval of
-    ``level`` for the challenger's gain on the same held-out rows must lie above ``-margin``. With a margin of
-    0 the gain must be more than chance; a larger one also lets in challengers that are merely not worse.
+    ``level`` for the challenger's gain on the same held-out rows must lie above ``-margin``, and the gain must
+    be more than chance.
     """
 
     metric: str | None = None
