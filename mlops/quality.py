@@ -277,7 +277,9 @@ def read_answers(spec: Spec, rows: Sequence[Row], labels: Mapping[str, Row]) -> 
     """Return logged rows that have an answer as numbers, and how many labels cannot be read."""
     reader = LabelReader(spec)
     rows = [row for row in rows if row["prediction"] is not None]
-    read = [_read(reader, labels[row["_id"]]["label"]) if row["_id"] in labels else np.nan for row in rows]
+    unknown = spec.target.unknown  # such as a revenue of 0, that stands for "not known"
+    given = {one: label["label"] for one, label in labels.items() if label["label"] not in unknown}
+    read = [_read(reader, given[row["_id"]]) if row["_id"] in given else np.nan for row in rows]
     n_unreadable = sum(value is None for value in read)
     chosen = np.array([_read(reader, row["prediction"]) for row in rows], dtype=np.float64)
     y_true = np.array([np.nan if value is None else value for value in read], dtype=np.float64)

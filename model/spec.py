@@ -5,7 +5,7 @@ of the training rows. The resolved spec travels with the version and feeds valid
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,8 +97,8 @@ class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """When a challenger takes over: see ``model.gate``.
 
     ``metric`` decides (the first of ``Spec.metrics`` where it is left out). The lower end of the interval of
-    ``level`` for the challenger's gain on the same held-out rows must lie above ``-margin``, and the gain must
-    be more than chance.
+    ``level`` for the challenger's gain on the same held-out rows must lie above ``-margin``, and the gain
+    must be more than chance.
     """
 
     metric: str | None = None
@@ -301,7 +301,7 @@ def load_all(folders: Iterable[Path]) -> dict[str, tuple[Spec, Path]]:
     Raises
     ------
     SpecError
-        If a folder is missing, a file is wrong, or one folder names a model twice.
+        If a folder is missing, a file is wrong, one folder names a model twice, or two models have an alias.
     """
     found: dict[str, tuple[Spec, Path]] = {}
     for folder in folders:
@@ -314,7 +314,19 @@ def load_all(folders: Iterable[Path]) -> dict[str, tuple[Spec, Path]]:
                 raise SpecError(f"{path}: {here[spec.name][1].name} already names a model {spec.name!r}.")
             here[spec.name] = (spec, path)
         found |= here
+    _check_aliases(found)
     return found
+
+
+def _check_aliases(found: Mapping[str, tuple[Spec, Path]]) -> None:
+    """A route can belong to one model only."""
+    owners: dict[str, str] = {}
+    for name, (spec, path) in found.items():
+        for alias in (*spec.aliases, *spec.retrain_aliases):
+            if owners.setdefault(alias, name) != name:
+                raise SpecError(
+                    f"{path}: the alias {alias!r} is already that of the model {owners[alias]!r}."
+                )
 
 
 def find(name: str, folders: Iterable[Path]) -> tuple[Spec, Path]:

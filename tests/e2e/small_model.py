@@ -19,7 +19,7 @@ pipeline: tests.small_pipelines:logistic
 features:
   a: {type: number}
   b: {type: number}
-retrain_aliases: [/retrain]
+retrain_aliases: [/retrain-small]
 metrics: [roc_auc, precision, recall, f1]
 """
 

@@ -21,7 +21,12 @@ def test_the_examples_of_the_page_on_the_loop_run(serve, database, trained, tmp_
     env = environment(**trained, STATE_DIR=tmp_path / "shell", PYTHONPATH=ROOT) | {"PATH": os.environ["PATH"]}
 
     done = subprocess.run(
-        ["bash", "-c", script(service.url)], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=400
+        ["bash", "-c", script(service.url)],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=400,
     )
 
     assert done.returncode == 0, f"{done.stdout[-3_000:]}\n{done.stderr[-3_000:]}"

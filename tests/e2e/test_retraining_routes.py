@@ -50,7 +50,7 @@ def test_a_challenger_that_is_not_better_is_stored_and_not_promoted(service, sto
     assert store["model_versions"].count_documents({"model": "small", "version": outcome["version"]}) == 1
 
 
-@pytest.mark.parametrize("path", ["/models/small/retrain", "/retrain"])
+@pytest.mark.parametrize("path", ["/models/small/retrain", "/retrain-small"])
 def test_a_challenger_is_not_promoted_where_nobody_asks_for_it(service, store, path):
     before = champion(store)
 

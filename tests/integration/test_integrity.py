@@ -27,7 +27,7 @@ features: {a: {type: number}}
 def registry(db):
     indexes.ensure(db, None)
     registry = Registry(VersionStore(db), HistoryStore(db), b"a key of more than sixteen characters")
-    trained = training.train(spec.loads(SPEC), [{"a": float(i), "y": i % 7 + 2.0 * i} for i in range(60)])
+    trained = training.train(spec.loads(SPEC), [{"a": float(i), "y": i % 7 + 2.0 * i} for i in range(120)])
     registry.promote("t", registry.add(trained, learnt_from=["b", "a"]), reason="", by="me")
     return registry
 

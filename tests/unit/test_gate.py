@@ -9,14 +9,16 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from model import gate, spec
 from model.gate import Side
 
-TEXT = "name: t\ndata: {{train: t.csv}}\nfeatures: {{a: {{type: number}}}}\ntask: {}\ntarget: {}\nmetrics: [{}]\n"
+HEAD = "name: t\ndata: {train: t.csv}\nfeatures: {a: {type: number}}\n"
 
 
-def make_spec(metric, **promotion):
+def make_spec(metric, /, **promotion):
     task = "regression" if metric == "rmse" else "classification"
     target = "{name: y}" if metric == "rmse" else "{name: y, classes: [0, 1]}"
     rule = "".join(f"\n  {name}: {value}" for name, value in promotion.items())
-    return spec.loads(TEXT.format(task, target, metric) + (f"promotion:{rule}" if rule else ""))
+    return spec.loads(
+        f"{HEAD}task: {task}\ntarget: {target}\nmetrics: [{metric}]\n" + (f"promotion:{rule}" if rule else "")
+    )
 
 
 def tables(metric, seed, n=1_000):
@@ -35,8 +37,9 @@ def side(metric, x, y, held):
     return Side(clone(LogisticRegression()).fit(x, y).predict_proba(held))
 
 
-@pytest.mark.parametrize("metric", ["roc_auc", "f1", "brier", "rmse"])
-@pytest.mark.parametrize("margin", [0, 0.05])
+@pytest.mark.parametrize(
+    ("metric", "margin"), [("roc_auc", 0), ("f1", 0), ("brier", 0), ("rmse", 0), ("roc_auc", 0.05)]
+)
 def test_of_100_challengers_from_resamples_of_the_same_rows_at_most_5_pass(metric, margin):
     rule, ((x, y), (held, truth)) = make_spec(metric, margin=margin), tables(metric, 5)
     champion, rng = side(metric, x, y, held), np.random.default_rng(1)

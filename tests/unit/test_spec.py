@@ -89,3 +89,12 @@ def test_an_unknown_model_is_told_which_there_are():
 def test_a_missing_folder_is_named():
     with pytest.raises(SpecError, match="nowhere"):
         specs.load_all([Path("nowhere")])
+
+
+def test_two_models_cannot_have_the_same_alias(tmp_path):
+    for name in ("one", "two"):
+        text = SMALL.replace("name: small", f"name: {name}") + "retrain_aliases: [/retrain]\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+
+    with pytest.raises(SpecError, match=r"'/retrain' is already that of the model 'one'"):
+        load_all([tmp_path])
