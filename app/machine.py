@@ -5,6 +5,7 @@ which then stops them one after another: the clock, web (it answers what it has 
 MongoDB last.
 """
 
+import contextlib
 import ctypes
 import json
 import logging
@@ -71,8 +72,14 @@ class Child:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             log.error("%s did not stop in %s s and is killed", self.name, STOP_TIMEOUT_S)
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self._signal_group(signal.SIGKILL)
             self._process.wait()
+        # A check on demand may still be telling a tracker.
+        self._signal_group(signal.SIGTERM)
+
+    def _signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
 
 def _end_with_parent() -> None:

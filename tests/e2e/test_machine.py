@@ -41,6 +41,10 @@ class Machine:
         answer = urllib3.request("POST", url, json=SONG, retries=False, timeout=30)
         return answer.json()["predictions"][0]["prediction_id"]
 
+    def check(self):
+        url = f"http://127.0.0.1:{self.port}/models/songs/monitor"
+        assert urllib3.request("POST", url, retries=False, timeout=60).status == 200
+
     def family(self):
         own = psutil.Process(self.process.pid)
         return [own, *own.children(recursive=True)]
@@ -72,6 +76,8 @@ def test_it_trains_answers_stops_without_a_trace_and_comes_back_with_its_data(st
     first = start()
     prediction_id = first.predict()
     curl = re.search(r"-d '(.+)'", first.printed()).group(1)
+
+    first.check()
 
     assert json.loads(curl).keys() >= SONG.keys() - {"popularity"}
     assert (tmp_path / "state" / "mongo-uri").read_text().startswith("mongodb://127.0.0.1:")
