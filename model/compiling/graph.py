@@ -26,9 +26,6 @@ IR_VERSION = 10
 LARGEST_MATRIX = 1 << 18
 FEWEST_ROWS, MOST_ROWS = 16, 1 << 14
 
-# What ``Graph.leading_number`` takes for a number.
-NUMBER = r"[-+]?[0-9]{1,15}(\.[0-9]{1,20})?"
-
 
 class Graph:
     """Nodes, constants and the doubts that end in one model.
@@ -240,20 +237,6 @@ class Graph:
         if table.n_columns > 1:
             codes = self.node("Add", codes, self._late(lambda: offsets(dictionaries)))
         return self.node("Gather", self._late(lambda: number_of_code(dictionaries, values, default)), codes)
-
-    def leading_number(self, table: Table) -> str:
-        """Read the first word of each text as a number, NaN where it is none: "23.4 kmpl" is 23.4.
-
-        A number has up to 15 digits, then perhaps a point and up to 20 more; no exponent. In Python:
-        ``re.fullmatch(NUMBER, text.strip(" ").split(" ")[0])``; only spaces divide words.
-        """
-        # Another word at the end, so that an empty text has a first one too.
-        words = self.node("StringConcat", self.texts(table), self.constant([[" x"]], object))
-        split, _ = self.pair("StringSplit", words)
-        first = self.node("Gather", split, self.constant(0, np.int64), axis=2)
-        is_number = self.node("RegexFullMatch", first, pattern=NUMBER)
-        read = self.node("Where", is_number, first, self.constant([["nan"]], object))
-        return self.node("Cast", read, to=TensorProto.DOUBLE)
 
     def _codes(self, table: Table) -> str:
         """Return int64 codes; 0 stands for a text that no step knows."""

@@ -1,6 +1,5 @@
 """Encoders, hooks for one's own steps, and what is said of a pipeline that cannot be compiled."""
 
-import re
 import warnings
 from typing import Any
 
@@ -9,7 +8,6 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -26,7 +24,6 @@ from sklearn.preprocessing import (
 from model.compiling import Graph, NotCompilableError, Table, compile_pipeline, converts
 from model.compiling.compilation import build
 from model.compiling.golden_rows import make_golden
-from model.compiling.graph import NUMBER
 from model.fallback import SklearnPredictor
 from model.golden import Golden
 from model.predictor import CompiledPredictor, Floats
@@ -58,25 +55,6 @@ class Broken(Doubled):
 
     def to_onnx(self, table: Table, graph: Graph) -> Table:
         raise KeyError("oops")
-
-
-class Measure(TransformerMixin, BaseEstimator):
-    """Reads texts such as "23.4 kmpl"."""
-
-    def fit(self, X: Any, y: Any = None) -> "Measure":
-        self.n_features_in_ = np.shape(X)[1]
-        return self
-
-    def transform(self, X: Any) -> Any:
-        return np.array([[_first_number(text) for text in row] for row in np.asarray(X, dtype=object)])
-
-    def to_onnx(self, table: Table, graph: Graph) -> Table:
-        return graph.table(graph.leading_number(table), table.n_columns, may_miss=True)
-
-
-def _first_number(text: Any) -> float:
-    word = text.strip(" ").split(" ")[0] if isinstance(text, str) else ""
-    return float(word) if re.fullmatch(NUMBER, word) else np.nan
 
 
 class Silent(TransformerMixin, BaseEstimator):
@@ -193,31 +171,6 @@ def test_a_function_of_ones_own_is_compiled_once_registered() -> None:
     predictor = CompiledPredictor(compiled(pipeline))
 
     np.testing.assert_allclose(predictor.scores(FRAME.to_numpy(), None), pipeline.predict(FRAME), rtol=1e-12)
-
-
-def test_texts_that_begin_with_a_number_are_read_in_the_graph() -> None:
-    texts = [
-        "23.4 kmpl",
-        "1248 CC",
-        "",
-        "  7.25   kg",
-        "-0.5",
-        "+3 x",
-        "abc",
-        "12kg",
-        "1e5",
-        "½",
-        "9" * 15,
-        "\t8.1",
-    ]
-    frame = pd.DataFrame({"t": pd.Series(texts, dtype=object), "u": pd.Series(texts[::-1], dtype=object)})
-    model = make_pipeline(Measure(), HistGradientBoostingRegressor(min_samples_leaf=1, max_iter=5))
-    model.fit(frame, np.arange(len(texts), dtype=float))
-    rows = np.empty((len(texts), 0)), frame.to_numpy(dtype=object)
-
-    fast = CompiledPredictor(build(model, ["t", "u"], ["t", "u"])).own_scores(*rows)
-
-    np.testing.assert_allclose(fast, model.predict(frame), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
