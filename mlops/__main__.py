@@ -14,6 +14,7 @@ import msgspec
 from tqdm import tqdm
 
 from mlops import labelling
+from mlops.backtest_command import backtest
 from mlops.clock import Clock
 from mlops.labelling import Given
 from mlops.operations import Operations
@@ -35,6 +36,9 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.group()
 def main() -> None:
     """The life of a model in production. Exit codes: 0 fine, 1 error, 2 drift found or gate failed."""
+
+
+main.add_command(backtest)
 
 
 @main.command()

@@ -4,17 +4,18 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from mlops.alerts import Alarms
 from mlops.counting import Counter, References, hour_of
+from mlops.drift_policy import Kind, policy_of
 from mlops.tracking.fanout import Trackers
 from model.monitoring.decision import decide
-from model.monitoring.policy import Policy, Timeline
-from model.monitoring.reference import PREDICTION, PROBABILITY, ModelCounts, ModelReference
+from model.monitoring.policy import Timeline
+from model.monitoring.reference import ModelCounts, ModelReference
 from model.monitoring.results import DriftResult
 from model.monitoring.shapes import shapes
-from model.spec import Drift, Spec
+from model.spec import Spec
 from utils.errors import UnavailableError
 from utils.mongo.counts import CountStore
 from utils.mongo.history import HistoryStore
@@ -23,11 +24,9 @@ from utils.time import now
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["scheduled", "on_demand"]
 HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WEEK_H = 168
-QUESTION_ALPHA = 0.1
 
 
 @dataclass(frozen=True)
@@ -101,27 +100,6 @@ class Monitor:
 
 def _counts(reference: ModelReference, parts: Mapping[str, bytes]) -> ModelCounts:
     return reference.counts_from(parts)
-
-
-def policy_of(spec: Spec, kind: Kind) -> Policy:
-    """Return the policy of a check: a single question needs no budget for a month of looks.
-
-    It is asked more than once by some, so it gets a tenth of the month's budget.
-    """
-    drift: Drift = spec.drift
-    deltas = {name: feature.delta for name, feature in spec.features.items() if feature.delta is not None}
-    deltas[PROBABILITY] = drift.output_delta
-    if spec.task == "regression":
-        deltas[PREDICTION] = drift.output_delta
-    is_question = drift.policy == "margin" and kind == "on_demand"
-    return Policy(
-        name="holm" if is_question else drift.policy,
-        alpha=drift.alpha * QUESTION_ALPHA if is_question else drift.alpha,
-        delta=drift.delta,
-        deltas=deltas,
-        min_rows=drift.min_rows,
-        p_threshold=drift.p_value,
-    )
 
 
 def series(result: DriftResult) -> dict[str, float]:

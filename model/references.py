@@ -30,13 +30,16 @@ def fit_reference(
     held_scores : ndarray of shape (n_held_out, n_classes) or (n_held_out,)
         What the model gave for rows that it was not fitted on.
     """
+    return fit_inputs(spec, features).with_outputs(_answers_reference(spec, held_scores, threshold))
+
+
+def fit_inputs(spec: Spec, features: pd.DataFrame) -> ModelReference:
+    """Learn what inputs look like where nothing has changed, without answers; see ``fit_reference``."""
     kinds: dict[str, Any] = {name: _kind(feature.type) for name, feature in spec.features.items()}
     ranges = {name: (spec.features[name].min, spec.features[name].max) for name in spec.numbers}
     units = {name: feature.unit for name, feature in spec.features.items() if feature.unit}
     logged = frame.logged_columns(spec, features)
-    return ModelReference.fit(logged, kinds, ranges=ranges, units=units).with_outputs(
-        _answers_reference(spec, held_scores, threshold)
-    )
+    return ModelReference.fit(logged, kinds, ranges=ranges, units=units)
 
 
 def _answers_reference(spec: Spec, scores: Floats, threshold: float) -> ModelReference:
