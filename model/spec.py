@@ -6,6 +6,7 @@ of the training rows. The resolved spec travels with the version and feeds valid
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,8 @@ Task = Literal["classification", "regression"]
 Kind = Literal["number", "integer", "category", "boolean", "date"]
 Reaction = Literal["warn", "refuse"]
 Policy = Literal["margin", "holm", "benjamini_hochberg", "ks_pvalue"]
+Reference = Literal["training", "first_weeks", "rolling", "window"]
+Season = Literal["none", "day", "week"]
 Label = bool | int | float | str
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
@@ -81,10 +84,18 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """When a change of the inputs or predictions is an alarm.
 
     ``delta`` is the share of requests that must sit elsewhere; ``output_delta`` the same for predicted values
-    and probabilities, which move a little with every odd day of the inputs.
+    and probabilities, which move a little with every odd day of the inputs. ``reference`` is what inputs are
+    compared with, ``season`` the cycle that is normal, ``learning_days`` the first days of a version in
+    production that tell how much rows depend on each other (0: they do not).
     """
 
     policy: Policy = "margin"
+    reference: Reference = "training"
+    reference_days: Annotated[int, Meta(ge=1, le=365)] = 14
+    reference_from: datetime | None = None
+    reference_to: datetime | None = None
+    season: Season = "none"
+    learning_days: Annotated[int, Meta(ge=0, le=90)] = 7
     alpha: Share = 0.05
     delta: Share = 0.03
     output_delta: Share = 0.1
@@ -262,6 +273,17 @@ def _problems(spec: Spec) -> Iterable[str]:
             yield f"alias {alias!r} must start with / - at `$.aliases`"
     for name, feature in spec.features.items():
         yield from _feature_problems(name, feature)
+
+
+def _drift_problems(drift: Drift) -> Iterable[str]:
+    start, end = drift.reference_from, drift.reference_to
+    if drift.reference == "window" and (start is None or end is None):
+        yield "a window needs reference_from and reference_to - at `$.drift.reference`"
+    for name, moment in (("reference_from", start), ("reference_to", end)):
+        if moment is not None and moment.tzinfo is None:
+            yield f"say the zone, as in 2026-01-31T00:00:00Z - at `$.drift.{name}`"
+    if start and end and start.tzinfo and end.tzinfo and start >= end:
+        yield "it must be before reference_to - at `$.drift.reference_from`"
 
 
 def _feature_problems(name: str, feature: Feature) -> Iterable[str]:

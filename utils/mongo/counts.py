@@ -129,6 +129,19 @@ class CountStore:
         with translated():
             return {found["hour"]: _parts(found) for found in self._counts.find(query)}
 
+    def some_hours(self, model: str, version: str, hours: Iterable[datetime]) -> list[Parts]:
+        """Return the parts of those of ``hours`` that have rows."""
+        keys = [Cell(model, version, hour).key for hour in hours]
+        with translated():
+            return [_parts(found) for found in self._counts.find({"_id": {"$in": keys}})]
+
+    def first_hour(self, model: str, version: str) -> datetime | None:
+        """Return the first hour that has rows of a version."""
+        query = {"model": model, "version": version}
+        with translated():
+            found = self._counts.find_one(query, {"hour": 1}, sort=[("hour", 1)])
+        return found["hour"] if found else None
+
     def traffic(self, model: str, start: datetime, end: datetime) -> list[Document]:
         """Return ``hour``, ``version`` and ``n_rows`` of each hour in [start, end) with rows, by time."""
         query = {"model": model, "hour": {"$gte": start, "$lt": end}}
