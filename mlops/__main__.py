@@ -16,6 +16,7 @@ from tqdm import tqdm
 from mlops import labelling
 from mlops.backtest_command import backtest
 from mlops.clock import Clock
+from mlops.drift_command import drift_group
 from mlops.labelling import Given
 from mlops.operations import Operations
 from mlops.progress import progress_bar
@@ -299,6 +300,9 @@ def _print_report(report: Mapping[str, Any]) -> None:
     for check in [*report["features"], *(one for one in report["quality"] if one["drift"])]:
         mark = "DRIFT" if check["drift"] else check["verdict"]
         click.echo(f"  {mark:<18} {check['feature']:<24} {check['sentence']}")
+
+
+main.add_command(drift_group(lambda: _operations()))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ The state lives in MongoDB, where each change is won by one caller only; so a re
 clocks tell nobody twice.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -45,10 +45,23 @@ class Alarms:
         self._store = store
         self._notifier = notifier
 
-    def drift(self, model: str, version: str, result: DriftResult, at: datetime) -> None:
-        """Open an alert for each drifted feature and check, and resolve those that are well again."""
+    def drift(
+        self, model: str, version: str, result: DriftResult, at: datetime, told: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Open an alert for each drifted feature and check, and resolve those that are well again.
+
+        ``told`` is what ``explaining.explained`` says about each alarm.
+        """
+        explanations = {(one["feature"], one["check"]): one for one in told}
         checks = [*result.features, *result.quality]
-        self.tell(model, version, [_of_drift(check, version) for check in checks], at)
+        findings = [
+            _of_drift(check, version, explanations.get((check.feature, check.check), {})) for check in checks
+        ]
+        self.tell(model, version, [*findings, _of_pairs(result, version, explanations)], at)
+
+    def activity(self, model: str, version: str, found: Sequence[Mapping[str, Any]], at: datetime) -> None:
+        """Open an alert where fewer rows come than usual, or none, and resolve it when they are back."""
+        self.tell(model, version, [_of_activity(one) for one in found], at)
 
     def tell(self, model: str, version: str, findings: Sequence[Finding], at: datetime) -> None:
         """Open an alert for each finding that is wrong, and resolve those that are well again."""
@@ -91,26 +104,59 @@ def _message(alert: Document, state: Literal["opened", "reminder", "resolved"]) 
         state=state,
         subject=f"{subject} in {alert['model']}: {state}",
         text="\n".join([alert["sentence"], *alert.get("text", ()), since]),
-        details={"since": alert["opened_at"].isoformat(), **found},
+        details={**found, "since": alert["opened_at"].isoformat()},
     )
 
 
-def _of_drift(check: FeatureDrift, version: str) -> Finding:
+def _of_drift(check: FeatureDrift, version: str, told: Mapping[str, Any]) -> Finding:
     return Finding(
         key=f"drift/{check.check}/{check.feature}",
         check="drift",
         subject=f"Drift of {check.feature}",
         sentence=check.sentence,
-        text=tuple(_lines(check, version)),
+        text=tuple(_lines(check, version, told)),
         is_wrong=True if check.is_drift else (False if check.verdict == "ok" else None),
-        found=check.to_document(),
+        found={**check.to_document(), **told},
     )
 
 
-def _lines(check: FeatureDrift, version: str) -> Iterable[str]:
+def _of_pairs(
+    result: DriftResult, version: str, explanations: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> Finding:
+    """One alert for all pairs: a report names the few that changed most, so single ones come and go."""
+    drifted = [pair for pair in result.pairs if pair.is_drift]
+    if not drifted:
+        is_wrong = False if result.pairs and result.verdict == "ok" else None
+        return Finding("drift/agreement", "drift", "Drift of pairs", "", (), is_wrong, {})
+    first = drifted[0]
+    found = _of_drift(first, version, explanations.get((first.feature, first.check), {}))
+    others = [pair.sentence for pair in drifted[1:]]
+    return replace(found, key="drift/agreement", subject="Drift of pairs", text=(*others, *found.text))
+
+
+def _of_activity(one: Mapping[str, Any]) -> Finding:
+    verdicts = {"drift": True, "ok": False}
+    return Finding(
+        key=f"activity/{one['check']}",
+        check="activity",
+        subject={"volume": "Fewer rows than usual", "silence": "Silence"}[one["check"]],
+        sentence=one["sentence"],
+        text=("Look whether clients still reach the service.",),
+        is_wrong=verdicts.get(one["verdict"]),
+        found=dict(one),
+    )
+
+
+def _lines(check: FeatureDrift, version: str, told: Mapping[str, Any]) -> Iterable[str]:
     if check.statistic is not None and check.threshold is not None:
         yield f"{check.statistic_name} {check.statistic:.3g}, threshold {check.threshold:.3g} " + (
             "on the p-value" if check.threshold_on == "p_value" else "on the statistic"
         )
     yield f"Over {check.n} rows of version {version}."
-    yield "Look at the feature on the dashboard; if the world changed, collect labels and retrain."
+    if told.get("since"):
+        yield f"It seems to have begun at {told['since']:%Y-%m-%d %H:%M} UTC."
+    if told.get("prediction"):
+        yield f"Predictions meanwhile: {told['prediction']}."
+    if told.get("sample_ids"):
+        yield f"Rows to look at: {', '.join(told['sample_ids'])}."
+    yield told.get("advice") or "Look at the feature on the dashboard."

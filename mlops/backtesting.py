@@ -4,7 +4,7 @@ The same counting and the same decisions as in production, on columns in memory.
 server and no database.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

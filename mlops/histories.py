@@ -145,7 +145,7 @@ def _further(path: Path, spec: Spec, names: Iterable[str], n_rows: int) -> dict[
         na_values=list(spec.data.missing_values),
         encoding="utf-8-sig",
     )
-    return {name: found[name].to_numpy() for name in found} if len(found) == n_rows else {}
+    return {str(name): found[name].to_numpy() for name in found} if len(found) == n_rows else {}
 
 
 def instants(column: "pd.Series[Any]", name: str) -> Ints:

@@ -1,32 +1,39 @@
 """One drift check of one model: count what is new, compare, store the report, tell trackers and people."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter as Counted
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlops.alerts import Alarms
+from mlops.baselines import SEASONS, Baseline, Baselines
 from mlops.counting import Counter, References, hour_of
 from mlops.drift_policy import Kind, policy_of
+from mlops.explaining import columns_named, explained
 from mlops.tracking.fanout import Trackers
+from model.monitoring.activity import silence_limit, volume
 from model.monitoring.decision import decide
-from model.monitoring.policy import Timeline
-from model.monitoring.reference import ModelCounts, ModelReference
-from model.monitoring.results import DriftResult
+from model.monitoring.ladder import history_needed
+from model.monitoring.policy import Policy, Timeline
+from model.monitoring.reference import ModelReference
+from model.monitoring.results import DriftResult, FeatureDrift, overall
 from model.monitoring.shapes import shapes
 from model.spec import Spec
 from utils.errors import UnavailableError
 from utils.mongo.counts import CountStore
 from utils.mongo.history import HistoryStore
+from utils.mongo.predictions import PredictionStore
 from utils.mongo.reports import ReportStore
 from utils.time import now
 
 log = logging.getLogger(__name__)
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WEEK_H = 168
+SAMPLED = 300  # newest rows of a window, of which the most telling are shown
+USUAL_DAYS, HOURS_A_DAY = 28, 24
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class Monitor:
     counts: CountStore
     history: HistoryStore
     references: References
+    baselines: Baselines
+    predictions: PredictionStore
     reports: ReportStore
     trackers: Trackers
     alarms: Alarms
@@ -46,28 +55,43 @@ class Monitor:
         entry = self.history.current(spec.name)
         if entry is None:
             return None
-        return self._check(spec, entry["version"], hour_of(due_at), WEEK_H, "scheduled", due_at)
+        n_hours = history_needed(Policy().periods_per_month)
+        return self._check(spec, entry["version"], hour_of(due_at), n_hours, "scheduled", due_at)
 
     def on_demand(self, spec: Spec) -> Mapping[str, Any]:
         """Check the last ``window_hours`` including the hour under way, as a single question.
 
         Raises UnavailableError where the model has no champion yet.
         """
+        moment = now()
+        end = hour_of(moment) + HOUR
+        return self._check(spec, self.champion(spec), end, spec.drift.window_hours, "on_demand", moment)
+
+    def champion(self, spec: Spec) -> str:
+        """Return the version that answers. Raises UnavailableError where there is none yet."""
         entry = self.history.current(spec.name)
         if entry is None:
             raise UnavailableError(f"{spec.name!r} has no champion yet, so there is nothing to compare with.")
-        moment = now()
-        end = hour_of(moment) + HOUR
-        return self._check(spec, entry["version"], end, spec.drift.window_hours, "on_demand", moment)
+        return str(entry["version"])
+
+    def accept(
+        self, spec: Spec, window: tuple[datetime, datetime], *, reason: str, by: str
+    ) -> dict[str, Any]:
+        """Take a window of the champion for normal from now on; raises as ``Baselines.accept`` does."""
+        version = self.champion(spec)
+        self.counter.count_new()
+        learnt = self.references(spec.name, version)
+        return self.baselines.accept(spec, version, learnt, window, reason=reason, by=by)
 
     def _check(
         self, spec: Spec, version: str, end: datetime, n_hours: int, kind: Kind, at: datetime
     ) -> Mapping[str, Any]:
         self.counter.count_new()
-        reference = self.references(spec.name, version)
+        learnt = self.references(spec.name, version)
+        baseline = self.baselines.of(spec, version, learnt, end)
         start = end - n_hours * HOUR
-        timeline = self._timeline(reference, spec.name, version, start, end)
-        result = decide(reference, timeline, policy_of(spec, kind))
+        timeline = self._timeline(learnt, spec.name, version, start, end)
+        result = self._decided(spec, version, baseline, timeline, kind, end)
         report = {
             "model": spec.name,
             "version": version,
@@ -75,12 +99,34 @@ class Monitor:
             "window_start": start,
             "window_end": end if kind == "scheduled" else at,
             "checked_at": at,
+            "reference": baseline.to_document(),
             **result.to_document(),
-            "shapes": shapes(reference, reference.total(timeline.periods)),
+            "alarms": self._explained(spec.name, version, result, baseline.reference, timeline.last),
+            "activity": self._activity(spec.name, end) if kind == "scheduled" else [],
+            "shapes": shapes(baseline.reference, learnt.total(timeline.periods)),
         }
         if self.reports.add(report):
-            self._tell(spec.name, version, result, at)
+            self._tell(spec.name, version, result, report, at)
         return report
+
+    def _decided(
+        self, spec: Spec, version: str, baseline: Baseline, timeline: Timeline, kind: Kind, end: datetime
+    ) -> DriftResult:
+        policy = replace(policy_of(spec, kind), design_effects=baseline.effects)
+        if spec.drift.season == "none" or policy.name != "margin":
+            return decide(baseline.reference, timeline, policy)
+        # Two questions share the budget: is this hour like the same hour of earlier days or weeks, and are
+        # whole days or weeks like the reference?
+        n_phases = SEASONS[spec.drift.season]
+        half = replace(policy, alpha=policy.alpha / 2)
+        whole = decide(baseline.reference, timeline, replace(half, min_periods=n_phases))
+        usual = self.baselines.same_phase(spec, version, baseline.reference, end - HOUR)
+        if usual is None:
+            return whole
+        newest = Timeline(timeline.periods[-1:], timeline.last)
+        # The season is in the reference of this question: what rows of an hour share is no dependence here.
+        phase = decide(usual, newest, replace(half, n_references=n_phases, design_effects={}))
+        return merged(whole, phase)
 
     def _timeline(
         self, reference: ModelReference, model: str, version: str, start: datetime, end: datetime
@@ -88,18 +134,75 @@ class Monitor:
         stored = self.counts.hours(model, version, start, end)
         hours = [start + i * HOUR for i in range((end - start) // HOUR)]
         nothing = reference.total([])
-        periods = tuple(_counts(reference, stored[hour]) if hour in stored else nothing for hour in hours)
-        return Timeline(periods, last=(end - EPOCH) // HOUR)
+        periods = tuple(reference.counts_from(stored[hour]) if hour in stored else nothing for hour in hours)
+        return Timeline(periods, last=(end - EPOCH) // HOUR - 1)
 
-    def _tell(self, model: str, version: str, result: DriftResult, at: datetime) -> None:
+    def _explained(
+        self, model: str, version: str, result: DriftResult, reference: ModelReference, last: int
+    ) -> list[dict[str, Any]]:
+        def newest(start: datetime, end: datetime, name: str) -> list[tuple[str, Any]]:
+            fields = [name[1:]] if name.startswith("@") else ["features"]
+            rows = self.predictions.newest(model, version, start, end, SAMPLED, fields)
+            value = columns_named(name)
+            return [(row["_id"], value(row)) for row in rows]
+
+        return explained(model, result, reference, last, newest)
+
+    def _activity(self, model: str, end: datetime) -> list[dict[str, Any]]:
+        """Compare the rows of the last hour with those of the same hour on the days before, all versions."""
+        start = end - USUAL_DAYS * DAY
+        rows: Counted[datetime] = Counted()
+        for hour in self.counts.traffic(model, start, end):
+            rows[hour["hour"]] += hour["n_rows"]
+        if not rows:
+            return []
+        known = [min(rows) + i * HOUR for i in range((end - min(rows)) // HOUR)]
+        return activity_of([rows[hour] for hour in known])
+
+    def _tell(
+        self, model: str, version: str, result: DriftResult, report: Mapping[str, Any], at: datetime
+    ) -> None:
         self.trackers.log_series(model, version, at, series(result))
-        self.alarms.drift(model, version, result, at)
+        self.alarms.drift(model, version, result, at, report["alarms"])
+        self.alarms.activity(model, version, report["activity"], at)
         level = logging.WARNING if result.is_drift else logging.INFO
         log.log(level, "drift check of %s %s: %s, %d rows", model, version, result.verdict, result.n_rows)
 
 
-def _counts(reference: ModelReference, parts: Mapping[str, bytes]) -> ModelCounts:
-    return reference.counts_from(parts)
+def merged(whole: DriftResult, phase: DriftResult) -> DriftResult:
+    """Return one result of two questions about the same features: for each check the one that found more."""
+
+    def worse(one: Sequence[FeatureDrift], other: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
+        found: dict[tuple[str, str], FeatureDrift] = {}
+        for check in (*one, *other):
+            known = found.get((check.feature, check.check))
+            if known is None or _weight(check) > _weight(known):
+                found[check.feature, check.check] = check
+        return tuple(
+            sorted(found.values(), key=lambda check: (check.is_drift, check.effect or 0), reverse=True)
+        )
+
+    features, quality = worse(whole.features, phase.features), worse(whole.quality, phase.quality)
+    pairs = worse(whole.pairs, phase.pairs)
+    verdict = overall((*features, *(check for check in (*quality, *pairs) if check.is_drift)))
+    return replace(whole, verdict=verdict, features=features, quality=quality, pairs=pairs)
+
+
+def _weight(check: FeatureDrift) -> tuple[bool, bool, float]:
+    return check.is_drift, check.verdict == "ok", check.effect or 0.0
+
+
+def activity_of(rows: Sequence[int]) -> list[dict[str, Any]]:
+    """Judge the newest of successive hours by their rows: fewer than usual at this hour, and silence."""
+    usual = volume(rows[-1], rows[-1 - HOURS_A_DAY :: -HOURS_A_DAY])
+    found = [{"check": "volume", "verdict": usual.verdict, "sentence": usual.sentence}]
+    n_silent = next((back for back, n_rows in enumerate(reversed(rows)) if n_rows), len(rows))
+    limit = silence_limit(rows[: len(rows) - n_silent])
+    if limit is None:
+        return found
+    verdict = "drift" if n_silent > limit else "ok"
+    sentence = f"no row for {n_silent} hours; {limit} are still usual"
+    return [*found, {"check": "silence", "verdict": verdict, "sentence": sentence}]
 
 
 def series(result: DriftResult) -> dict[str, float]:

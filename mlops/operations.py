@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from mlops.alerts import Alarms
+from mlops.baselines import Baselines
 from mlops.channels import Notifier
 from mlops.clock import Job
 from mlops.counting import Counter
@@ -24,6 +25,7 @@ from model.monitoring.reference import ModelReference
 from model.spec import BUNDLED, Spec
 from utils.errors import UnavailableError, VigiaError
 from utils.mongo.leases import LeaseStore
+from utils.mongo.normals import NormalStore
 from utils.mongo.training_jobs import TrainingJobStore
 from utils.time import now
 
@@ -77,6 +79,8 @@ class Operations:
             services.counts,
             services.history,
             self.references,
+            Baselines(services.counts, NormalStore(services.db)),
+            services.predictions,
             services.drift_reports,
             self.trackers,
             self.alarms,

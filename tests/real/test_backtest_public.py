@@ -33,7 +33,16 @@ def backtest(tmp_path):
         (tmp_path / "stream.yaml").write_text(json.dumps(spec))
         training.to_csv(tmp_path / "train.csv", index=False)
         history.to_csv(tmp_path / "history.csv", index=False)
-        asked = ["--model", "stream", "--data", str(tmp_path / "history.csv"), "--at", "at", "--window", window]
+        asked = [
+            "--model",
+            "stream",
+            "--data",
+            str(tmp_path / "history.csv"),
+            "--at",
+            "at",
+            "--window",
+            window,
+        ]
         done = run("mlops", "backtest", *asked, *more, "--json", MODELS_DIR=tmp_path, STATE_DIR=tmp_path)
         assert done.returncode in (0, 2), done.stderr
         return json.loads(done.stdout)["windows"]

@@ -1,7 +1,6 @@
-"""Windows that somebody accepted as the new normal, for drift checks to compare with; the newest one counts."""
+"""Windows that somebody accepted as the new normal of drift checks; the newest act counts."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -13,8 +12,8 @@ Parts = Mapping[str, bytes]
 
 
 class NormalStore:
-    """Collection ``drift_references``: model, seq (from 1, without gaps), action, version, start, end, n_rows,
-    reason, by, at and the counts of the window."""
+    """Collection ``drift_references``: model, seq (from 1, without gaps), action (accept, reset), version,
+    start, end, n_rows, reason, by, at and the counts of the window."""
 
     def __init__(self, db: Database) -> None:
         self._normals = db["drift_references"]

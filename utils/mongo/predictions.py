@@ -108,6 +108,14 @@ class PredictionStore:
         with translated():
             return list(self._predictions.find({"model": model}).sort("at", -1).limit(n))
 
+    def newest(
+        self, model: str, version: str, start: datetime, end: datetime, n: int, fields: Sequence[str]
+    ) -> list[Document]:
+        """Return up to ``n`` predictions of a version in [start, end), newest first, with ``_id``."""
+        query = _filter(model, start, end, version)
+        with translated():
+            return list(self._predictions.find(query, list(fields)).sort("at", -1).limit(n))
+
     def traffic(self, model: str, since: datetime) -> list[Document]:
         """Return ``{"hour", "version", "n_rows"}`` for each hour since ``since`` with rows, in order."""
         hour = {"$dateTrunc": {"date": "$at", "unit": "hour"}}
