@@ -39,9 +39,7 @@ class Stream:
 
 def main() -> None:
     """Print one line a stream."""
-    print(
-        f"{'stream':<42} {'window':<6} {'windows':>7}  {'ours: before, after':<22} p < {P_VALUE}: before, after"
-    )
+    print(f"Windows with an alarm before and after the change: the default policy, and p < {P_VALUE}")
     for stream in streams():
         windows, first, ours = ours_of(stream)
         theirs = theirs_of(stream)
@@ -125,7 +123,7 @@ def table_of(table: pd.DataFrame, stream: Stream) -> Table:
 
 
 def theirs_of(stream: Stream) -> list[bool]:
-    """Return which windows have a feature with p below the limit: KS for numbers, chi-square for categories."""
+    """Return which windows have a feature with p below the limit, by scipy."""
     at_ms = table_of(stream.history, stream).at_ms
     assert at_ms is not None
     numbers = at_ms // (window_of(stream.window) // timedelta(milliseconds=1))

@@ -21,7 +21,7 @@ from model import frame
 from model.frame import TableError
 from model.labels import LabelReader, UnknownLabelError
 from model.monitoring import PREDICTION, PROBABILITY, ModelReference
-from model.monitoring.dependence import MIN_WINDOWS, design_effects
+from model.monitoring.dependence import MIN_WINDOWS, neighbour_effects
 from model.monitoring.outputs import coarse
 from model.references import fit_inputs
 from model.spec import Feature, Spec
@@ -273,7 +273,7 @@ def with_outputs(spec: Spec, base: Base, training: Table | None, history: Table,
     if training is not None and training.at_ms is not None:
         periods = counted(reference, training.columns, training.at_ms, window).counts
         if sum(period.n_rows > 0 for period in periods) >= MIN_WINDOWS:
-            effects = design_effects(reference, periods)
+            effects = neighbour_effects(reference, periods)
     if not effects:
         notes.append("rows are taken for independent: training has no times, or fewer than ten windows")
     return Base(reference, effects, tuple(notes))

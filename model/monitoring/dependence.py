@@ -6,7 +6,7 @@ draws would. Dividing rows by it gives the effective sample size that ``decision
 a time column, or the first weeks of production.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def design_effects(reference: ModelReference, windows: Sequence[ModelCounts]) ->
         Of about the length that will be judged; empty ones are left out. With fewer than ``MIN_WINDOWS``
         every effect is 1, as nothing is known.
     """
-    return {name: _of_feature(feature, windows) for name, feature in reference.features.items()}
+    return {name: _of_feature(one, windows, design_effect) for name, one in reference.features.items()}
 
 
 def design_effect(hits: Floats, rows: Floats) -> float:
@@ -58,13 +58,35 @@ def design_effect(hits: Floats, rows: Floats) -> float:
     return found if found > 1 + 2 * np.sqrt(2 / (n_windows - 1)) else 1.0
 
 
-def _of_feature(feature: FeatureReference, windows: Sequence[ModelCounts]) -> float:
+def neighbour_effects(reference: ModelReference, windows: Sequence[ModelCounts]) -> dict[str, float]:
+    """Return design effects from differences of neighbouring windows only, for ``Policy.design_effects``.
+
+    What moves slowly over the windows, such as a season or a trend, is no dependence then but drift (von
+    Neumann, "Distribution of the ratio of the mean square successive difference to the variance", Ann. Math.
+    Stat. 12 (1941)). ``windows`` as in ``design_effects``, in the order of time.
+    """
+    return {name: _of_feature(one, windows, _neighbour_effect) for name, one in reference.features.items()}
+
+
+def _neighbour_effect(hits: Floats, rows: Floats) -> float:
+    if not hits.shape[1]:
+        return 1.0
+    share = hits.sum(axis=0) / rows.sum()
+    expected = share * (1 - share) * (1 / rows[1:] + 1 / rows[:-1])[:, np.newaxis]
+    found = float((np.diff(hits / rows[:, np.newaxis], axis=0) ** 2 / expected).mean())
+    # Neighbouring differences share a window, so their mean has a variance of 3 / (n - 1), not 2.
+    return found if found > 1 + 2 * np.sqrt(3 / (len(rows) - 1)) else 1.0
+
+
+def _of_feature(
+    feature: FeatureReference, windows: Sequence[ModelCounts], effect: Callable[[Floats, Floats], float]
+) -> float:
     counts = np.array([feature.values(window.parts[feature.name]) for window in windows])
     counts = counts.reshape(len(windows), feature.cells.n_values)
     counts = counts[counts.sum(axis=1) > 0]
     if len(counts) < MIN_WINDOWS:
         return 1.0
-    return design_effect(_hits(feature, counts), counts.sum(axis=1).astype(np.float64))
+    return effect(_hits(feature, counts), counts.sum(axis=1).astype(np.float64))
 
 
 def _hits(feature: FeatureReference, counts: Ints) -> Floats:
