@@ -275,12 +275,14 @@ class Spool:
     def _recover_segment(self, path: Path) -> None:
         first_seq = int(path.name.split(".")[1])
         self._count_gap(first_seq)
+        segment = Segment(path, first_seq, None)
         try:
-            segment = Segment.recover(path, first_seq)
+            segment.recover()
         except sqlite3.Error as error:
             if not is_damage(error):
+                segment.compact()  # closes it; nothing is lost, and the next look may go well
                 raise
-            self._set_aside(Segment(path, first_seq, None))
+            self._set_aside(segment)
             return
         self.answered = segment.last_seq
         if segment.pending:

@@ -70,26 +70,23 @@ class Segment:
         segment._mirror = deque()
         return segment
 
-    @classmethod
-    def recover(cls, path: Path, first_seq: int) -> "Segment":
-        """Open what another process left, to be shipped.
+    def recover(self) -> None:
+        """Read what another process left, to be shipped.
 
         Raises
         ------
         sqlite3.Error
-            If it cannot be read.
+            If it cannot be read; the file may still be open then, so set it aside or close it.
         """
-        if path.stat().st_size < len(wal.empty_database()):
+        if self.path.stat().st_size < len(wal.empty_database()):
             # SQLite would take it for new, and delete the log beside it.
-            raise sqlite3.DatabaseError(f"{path.name} is cut short")
-        segment = cls(path, first_seq, None)
-        connection = segment._connected()
+            raise sqlite3.DatabaseError(f"{self.path.name} is cut short")
+        connection = self._connected()
         [[shipped]] = connection.execute("SELECT shipped FROM ledger").fetchall()
-        segment.shipped = max(shipped, segment.shipped)
-        [[segment.last_seq]] = connection.execute(_LAST).fetchall() or [[segment.last_seq]]
-        _keep_unreachable(connection, path)
-        segment.compact()
-        return segment
+        self.shipped = max(shipped, self.shipped)
+        [[self.last_seq]] = connection.execute(_LAST).fetchall() or [[self.last_seq]]
+        _keep_unreachable(connection, self.path)
+        self.compact()
 
     @property
     def pending(self) -> int:
