@@ -14,6 +14,7 @@ from typing import Any
 import urllib3
 
 ROOT = Path(__file__).parents[1]
+LOG = ("predictions", "drift_counts", "drift_reports", "watermarks", "alerts", "job_runs")
 SONG = {
     "popularity": 70, "danceability": 0.81, "energy": 0.74, "key": 1, "loudness": -5.2, "mode": 1,
     "speechiness": 0.05, "acousticness": 0.18, "instrumentalness": 0.0, "liveness": 0.12, "valence": 0.7,

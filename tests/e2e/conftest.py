@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Service, run
+from tests.running import LOG, Service, run
 from utils.mongo import connection
 
 SIGNING_KEY = "the key of these tests"
@@ -35,7 +35,7 @@ def trained(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def database(trained: dict[str, str]) -> Iterator[connection.Database]:
     """The trained database, with its log emptied."""
     db = connection.connect(trained["MONGO_URI"], trained["MONGO_DB"])
-    for name in ("predictions", "drift_counts", "drift_reports", "watermarks", "alerts", "job_runs"):
+    for name in LOG:
         db[name].delete_many({})
     yield db
     connection.close(db)

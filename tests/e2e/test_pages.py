@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.running import ROOT, SONG, wait_until
+from tests.running import LOG, ROOT, SONG, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -20,8 +20,10 @@ def drifted(service, trained):
     from utils.mongo import connection
 
     randomly = random.Random(3)
-    service.post("/predict", [faster(row, randomly) for row in songs(2_000)])
     db = connection.connect(trained["MONGO_URI"], trained["MONGO_DB"])
+    for name in LOG:
+        db[name].delete_many({})
+    service.post("/predict", [faster(row, randomly) for row in songs(2_000)])
     wait_until(lambda: db["predictions"].count_documents({}) >= 2_000)
     connection.close(db)
     status, report = service.post("/models/songs/monitor", b"")
