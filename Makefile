@@ -10,7 +10,7 @@ BENCH ?= $(patsubst bench/%.py,%,$(wildcard bench/[!_]*.py))
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --only-binary :all: -r
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check audit bench demo lock clean
+.PHONY: help run install test check audit bench lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -32,9 +32,6 @@ check: $(VENV)/.dev  ## Linters, types, import contracts, known vulnerabilities
 
 bench: $(VENV)/.dev  ## The benchmarks, with a table each (BENCH="spool drift" runs some)
 	@set -e; for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m "bench.$$name"; done
-
-demo: $(VENV)/.local  ## A running service with two simulated weeks of traffic and a drift in week two
-	@exec $(BIN)/python -m app --demo
 
 lock: $(VENV)/.dev  ## Pin the requirements again (UPGRADE=1 takes the newest versions)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python requirements/lock.py $(if $(UPGRADE),--upgrade)
