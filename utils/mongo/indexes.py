@@ -27,6 +27,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "labels": [IndexModel([("at", ASCENDING), ("_id", ASCENDING)])],
     "rejections": [IndexModel([("model", ASCENDING), ("at", ASCENDING)])],
     "drift_counts": [IndexModel([("model", ASCENDING), ("hour", ASCENDING), ("version", ASCENDING)])],
+    "drift_references": [IndexModel([("model", ASCENDING), ("seq", ASCENDING)], unique=True)],
     "drift_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "quality_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "alerts": [
