@@ -1,7 +1,7 @@
 """Scores to answers: what one version says about each row, in the words of its spec."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -11,9 +11,10 @@ from model.columns import RowWarning, range_text
 from model.spec import Feature, Label, Spec
 
 Scores = NDArray[np.float64]
+Warnings = Sequence[RowWarning]
 
 
-class ClassAnswer(msgspec.Struct):
+class ClassAnswer(msgspec.Struct, gc=False):
     """The answer to one row of a classification."""
 
     prediction_id: str
@@ -21,31 +22,34 @@ class ClassAnswer(msgspec.Struct):
     class_name: str = msgspec.field(name="class")
     probability: float
     probabilities: dict[str, float]
-    warnings: list[RowWarning]
+    warnings: Warnings
 
 
-class ValueAnswer(msgspec.Struct):
+class ValueAnswer(msgspec.Struct, gc=False):
     """The answer to one row of a regression; ``prediction`` is null where the model gave no finite number."""
 
     prediction_id: str
     prediction: float | None
-    warnings: list[RowWarning]
+    warnings: Warnings
 
 
 Answer = ClassAnswer | ValueAnswer
 
 
-@dataclass(frozen=True, slots=True)
 class Judge:
     """Turns scores into answers for one version.
 
     ``threshold`` is the probability from which on the positive of two classes is answered.
     """
 
-    spec: Spec
-    threshold: float = 0.5
+    def __init__(self, spec: Spec, threshold: float = 0.5) -> None:
+        self.spec = spec
+        self.threshold = threshold
+        self._labels = spec.labels
+        self._names = spec.class_names
+        self._positive = spec.positive_index
 
-    def answers(self, scores: Scores, ids: list[str], warnings: list[list[RowWarning]]) -> list[Answer]:
+    def answers(self, scores: Scores, ids: list[str], warnings: Sequence[Warnings]) -> list[Answer]:
         """Return one answer a row.
 
         Parameters
@@ -57,37 +61,53 @@ class Judge:
         """
         if self.spec.task == "regression":
             return self._values(scores, ids, warnings)
+        if self._positive is not None:
+            return self._two_classes(scores, ids, warnings, self._positive)
         return self._classes(scores, ids, warnings)
 
     def chosen(self, probabilities: Scores) -> NDArray[np.intp]:
         """Return for each row the position of the class that is answered, shape (n_rows,)."""
-        positive = self.spec.positive_index
+        positive = self._positive
         if positive is None:
             return np.asarray(probabilities.argmax(axis=1), dtype=np.intp)
         is_positive = probabilities[:, positive] >= self.threshold
         return np.where(is_positive, np.intp(positive), np.intp(1 - positive))
 
-    def _classes(self, scores: Scores, ids: list[str], warnings: list[list[RowWarning]]) -> list[Answer]:
-        labels, names = self.spec.labels, self.spec.class_names
-        positive = self.spec.positive_index
+    def _two_classes(
+        self, scores: Scores, ids: list[str], warnings: Sequence[Warnings], positive: int
+    ) -> list[Answer]:
+        """Choose as ``chosen`` does; for a few rows numpy takes longer than all the rest."""
+        first, second = self._names
+        labels, names, threshold = self._labels, self._names, self.threshold
+        answers: list[Answer] = []
+        for prediction_id, row, row_warnings in zip(ids, scores.tolist(), warnings, strict=True):
+            probability = row[positive]
+            index = positive if probability >= threshold else 1 - positive
+            both = {first: row[0], second: row[1]}
+            answer = ClassAnswer(prediction_id, labels[index], names[index], probability, both, row_warnings)
+            answers.append(answer)
+        return answers
+
+    def _classes(self, scores: Scores, ids: list[str], warnings: Sequence[Warnings]) -> list[Answer]:
+        labels, names = self._labels, self._names
         rows = zip(ids, self.chosen(scores).tolist(), scores.tolist(), warnings, strict=True)
         return [
             ClassAnswer(
                 prediction_id,
                 labels[index],
                 names[index],
-                row[index if positive is None else positive],
+                row[index],
                 dict(zip(names, row, strict=True)),
                 row_warnings,
             )
             for prediction_id, index, row, row_warnings in rows
         ]
 
-    def _values(self, scores: Scores, ids: list[str], warnings: list[list[RowWarning]]) -> list[Answer]:
+    def _values(self, scores: Scores, ids: list[str], warnings: Sequence[Warnings]) -> list[Answer]:
         rows = zip(ids, scores.tolist(), warnings, strict=True)
         return [self._value(prediction_id, value, found) for prediction_id, value, found in rows]
 
-    def _value(self, prediction_id: str, value: float, warnings: list[RowWarning]) -> ValueAnswer:
+    def _value(self, prediction_id: str, value: float, warnings: Warnings) -> ValueAnswer:
         target = self.spec.target
         if not math.isfinite(value):
             odd = RowWarning("not_finite", target.name, "The model gave no finite number.")

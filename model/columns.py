@@ -26,7 +26,7 @@ FALSE_TEXTS = frozenset({"false", "no", "f", "n", "0", "0.0"})
 Value = bool | int | float | str | None
 
 
-class RowWarning(msgspec.Struct, frozen=True):
+class RowWarning(msgspec.Struct, frozen=True, gc=False):
     """Something odd about a row that was answered all the same."""
 
     code: str

@@ -23,6 +23,8 @@ from utils.errors import BadRequestError, Fault, InvalidRowsError, TooLargeError
 
 WRAPPERS = ("data", "instances")
 MAX_FAULTS = 100
+# Shared by all rows that have none; nobody adds to it.
+NO_WARNINGS: list[RowWarning] = []
 MAX_DIGITS = 400
 
 Scalar = str | int | float | bool | None
@@ -42,7 +44,7 @@ class Batch:
         What the pipeline gets for number, integer, boolean and date features; missing is NaN.
     texts : ndarray of shape (n_rows, n_texts), object
         What it gets for categories; missing is the empty text.
-    warnings : list of list of RowWarning
+    warnings : sequence of sequence of RowWarning
         For each row what is odd about it.
     references, subjects : list
         For each row the value of the spec's ``id`` and ``subject`` field, or None.
@@ -52,7 +54,7 @@ class Batch:
     values: list[tuple[Value, ...]]
     numbers: NDArray[np.float64]
     texts: NDArray[np.object_]
-    warnings: list[list[RowWarning]]
+    warnings: Sequence[Sequence[RowWarning]]
     references: list[Scalar]
     subjects: list[Scalar]
 
@@ -185,13 +187,15 @@ class Schema:
     def _regular_batch(self, rows: list[msgspec.Struct]) -> Batch | None:
         self._check_count(len(rows))
         width = len(self.names)
-        all_values = [msgspec.structs.astuple(row) for row in rows]
-        extras = [row[width:] for row in all_values]
-        values = [row[:width] for row in all_values] if self._extras else all_values
+        values: list[Any] = list(map(msgspec.structs.astuple, rows))
+        extras: list[Any] = []
+        if self._extras:
+            extras = [row[width:] for row in values]
+            values = [row[:width] for row in values]
         if not self._are_usual(values):
             return None
         try:
-            return self._batch(values, extras, [[] for _ in rows], must_be_within=True)
+            return self._batch(values, extras, [NO_WARNINGS] * len(rows), must_be_within=True)
         except (ValueError, OverflowError):
             return None  # a date that is none
 
@@ -205,7 +209,7 @@ class Schema:
         self,
         values: list[tuple[Value, ...]],
         extras: list[tuple[Scalar, ...]],
-        warnings: list[list[RowWarning]],
+        warnings: Sequence[Sequence[RowWarning]],
         *,
         must_be_within: bool = False,
     ) -> Batch:
@@ -239,18 +243,20 @@ class _Tables:
 
     def __init__(self, spec: Spec) -> None:
         names = tuple(spec.features)
-        self._numbers = [names.index(name) for name in spec.numbers]
-        self._texts = [names.index(name) for name in spec.texts]
+        self._n_numbers, self._n_texts = len(spec.numbers), len(spec.texts)
+        self._pick_numbers = _picker([names.index(name) for name in spec.numbers])
+        self._pick_texts = _picker([names.index(name) for name in spec.texts])
+        self._may_lack_texts = any(spec.features[name].missing for name in spec.texts)
         self._dates = [
             (i, spec.features[n]) for i, n in enumerate(spec.numbers) if spec.features[n].type == "date"
         ]
 
     def numbers(self, values: list[tuple[Value, ...]]) -> NDArray[np.float64]:
         """Return float64 of shape (n_rows, n_numbers); raises ValueError for a date that is none."""
-        rows: list[Any] = values if not self._texts else list(map(_picker(self._numbers), values))
+        rows: list[Any] = list(map(self._pick_numbers, values)) if self._n_texts else values
         if self._dates:
             rows = [self._with_days(row) for row in rows]
-        return np.array(rows, dtype=np.float64).reshape(len(values), len(self._numbers))
+        return np.array(rows, dtype=np.float64).reshape(len(values), self._n_numbers)
 
     def _with_days(self, row: Sequence[Value]) -> list[Value]:
         changed = list(row)
@@ -269,11 +275,12 @@ class _Tables:
 
     def texts(self, values: list[tuple[Value, ...]]) -> NDArray[np.object_]:
         """Return object of shape (n_rows, n_texts); missing is the empty text."""
-        if not self._texts:
+        if not self._n_texts:
             return np.empty((len(values), 0), dtype=object)
-        pick = _picker(self._texts)
-        table = np.array([pick(row) for row in values], dtype=object).reshape(len(values), len(self._texts))
-        table[table == None] = ""  # noqa: E711  elementwise
+        rows = list(map(self._pick_texts, values))
+        table = np.array(rows, dtype=object).reshape(len(values), self._n_texts)
+        if self._may_lack_texts:
+            table[table == None] = ""  # noqa: E711  elementwise
         return table
 
 

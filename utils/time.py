@@ -14,20 +14,16 @@ def now() -> datetime:
 def prediction_ids(count: int) -> list[str]:
     """Return ``count`` new ids that sort by time and, within one call, by position.
 
-    They are UUID version 7 (RFC 9562): 48 bits of milliseconds, then a random 74-bit number that is drawn
+    They are UUID version 7 (RFC 9562): 48 bits of milliseconds, then a random 73-bit number that is drawn
     once a call and counted up, as section 6.2 method 2 of the RFC allows.
 
     >>> first, second = prediction_ids(2)
     >>> first < second, len(first), first[14]
     (True, 36, '7')
     """
-    millis = time.time_ns() // 1_000_000
-    # One bit of headroom, so that counting up never carries into the time.
-    start = int.from_bytes(os.urandom(10)) >> 7
-    return [_uuid7_text(millis, start + position) for position in range(count)]
-
-
-def _uuid7_text(millis: int, random_74: int) -> str:
-    high, low = random_74 >> 62, random_74 & 0x3FFF_FFFF_FFFF_FFFF
-    digits = f"{millis << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    drawn = int.from_bytes(os.urandom(10))
+    digits = f"{time.time_ns() // 1_000_000:012x}7{drawn >> 68:03x}{drawn >> 48 & 0x3FFF | 0x8000:04x}"
+    head = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:]}-"
+    # One bit of headroom, so that counting up stays within the last 48 bits.
+    start = drawn & 0x7FFF_FFFF_FFFF
+    return [f"{head}{number:012x}" for number in range(start, start + count)]

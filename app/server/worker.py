@@ -13,7 +13,6 @@ from typing import Any
 
 from gunicorn.errors import ConfigError
 from gunicorn.http import wsgi
-from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 from gunicorn.workers.base import Worker as GunicornWorker
 
@@ -23,6 +22,7 @@ from app.server import refusals
 from app.server.connection import Connection
 from app.server.framing import FramingError
 from app.server.lanes import Lane
+from app.server.messages import FrozenConfig, Request, Response
 from app.server.poller import LINGER_S, Poller
 from app.server.siblings import Siblings
 
@@ -65,6 +65,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._health = Lane("health", 1, HEALTH_PENDING, self._answer)
         self._rest = Lane("web", REST_THREADS, max_pending, self._answer)
         self._prediction_paths = predict.path_ends(services.specs.values())
+        self._frozen = FrozenConfig(self.cfg)
         siblings.join(self.age)
         self._poller = Poller(
             self.sockets,
@@ -125,7 +126,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Answer one request, in a thread of a lane."""
         request, is_kept = None, False
         try:
-            request = Request(self.cfg, Whole(content), connection.client, connection.n_requests)
+            request = Request(self._frozen, Whole(content), connection.client, connection.n_requests)
             request._expected_100_continue = False  # the poller has told the client to go on
             is_kept = self._run_app(request, connection)
         except Exception as error:  # noqa: BLE001  whatever it is, gunicorn logs and answers it
@@ -136,8 +137,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _run_app(self, request: Any, connection: Connection) -> bool:
         """Have the app answer and return whether the connection may be kept."""
         started = datetime.now()  # noqa: DTZ005  gunicorn's access log takes the difference
-        client, server = connection.client, connection.server
-        response, environ = wsgi.create(request, connection.sock, client, server, self.cfg)
+        ends = connection.sock, connection.client, connection.server
+        response, environ = wsgi.create(request, *ends, self._frozen, response_class=Response)
         environ["wsgi.multithread"] = True
         self._count_request()
         if not self.alive:
