@@ -13,14 +13,16 @@ from utils.time import now
 class SpooledAnswers:
     """Appends to a spool that is opened later, after fork."""
 
-    def __init__(self, spool: Callable[[], Spool]) -> None:
+    def __init__(self, spool: Callable[[], Spool], keep_pace: Callable[[], None]) -> None:
         self._spool = spool
+        self._keep_pace = keep_pace
 
     def add(self, served: Served, batch: Batch, answered: Answered, latency_ms: float) -> None:
         """Keep one answered request; returns when it would survive the end of this process.
 
         Raises SpoolFullError when it cannot be kept.
         """
+        self._keep_pace()
         record = self._record(served, batch, answered, latency_ms)
         self._spool().append(encode(record), len(batch))
 

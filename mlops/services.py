@@ -72,7 +72,7 @@ class Services:
             self.specs,
             lambda model, version: self.registry.load(model, version),
             lambda: self.history.champions(),
-            SpooledAnswers(lambda: self.spool),
+            SpooledAnswers(lambda: self.spool, lambda: self.shipper.pace.keep()),
             max_rows=settings.max_rows,
         )
         self.rejections = Rejections(lambda: RejectionStore(self.db))

@@ -22,6 +22,7 @@ from typing import Protocol
 
 import msgspec
 
+from mlops.pacing import Pace
 from mlops.record import Document, UnreadableRecordError, decode, documents
 from utils.errors import UnavailableError
 from utils.spool import Entry, Spool, adopt_orphans
@@ -29,8 +30,9 @@ from utils.time import now
 
 log = logging.getLogger(__name__)
 
-# Larger batches cost no less CPU, and stop the request threads for longer while the driver encodes them.
-BATCH_ROWS = 200
+# A thousand cost mongod 2 µs less a row than two hundred. The driver stops the request threads for 3 ms while
+# it encodes so many, which only happens when rows come that fast.
+BATCH_ROWS = 1_000
 LINGER_S = 0.2
 IDLE_S = 0.1
 ADOPT_EVERY_S = 10.0
@@ -83,6 +85,8 @@ class Shipper:
         Batches that had to be sent again.
     outage_since : datetime or None
         Since when MongoDB has not taken anything.
+    pace : Pace
+        For those who answer, to keep step with what is shipped.
     """
 
     def __init__(
@@ -114,7 +118,12 @@ class Shipper:
         self._in_a_hurry = threading.Event()
         self._stopping = threading.Event()
         self._progress = threading.Condition()
+        self.pace = Pace(self._backlog)
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
+
+    def _backlog(self) -> int:
+        """Return how many rows of this process are not settled; cheaper than ``spool.pending``."""
+        return self._spool.answered - self.stored - self.set_aside - self._spool.unreadable
 
     @property
     def n_adopted(self) -> int:
@@ -253,6 +262,7 @@ class Shipper:
             else:
                 self.recovered += n_rows
             self._progress.notify_all()
+        self.pace.advance()
 
     def _adopt_if_due(self) -> None:
         if time.monotonic() < self._adopt_at:
@@ -270,6 +280,7 @@ class Shipper:
         self._spool.reserved_bytes = sum(spool.size_bytes for spool in self._adopted)
 
     def _note_outage(self, error: UnavailableError) -> None:
+        self.pace.release()
         self.retried += 1
         if self.outage_since is None:
             self.outage_since = now()
