@@ -22,7 +22,8 @@ from types import FrameType
 
 import click
 
-from model.spec import BUNDLED, load_all
+from model.folders import folders
+from model.spec import load_all
 from utils import embedded_mongo
 from utils.mongo import connection
 from utils.mongo.connection import redacted
@@ -128,7 +129,7 @@ class Machine:
         """Tell whether a model has no champion; asked here, as training takes seconds to find that out."""
         db = connection.connect(os.environ["MONGO_URI"], self._settings.mongo_db)
         try:
-            return bool(load_all([BUNDLED, *self._settings.models_dir]).keys() - HistoryStore(db).champions())
+            return bool(load_all(folders(self._settings)).keys() - HistoryStore(db).champions())
         finally:
             connection.close(db)
 

@@ -20,7 +20,8 @@ from model import artifact, resolving
 from model.artifact import REFERENCE
 from model.bundled import bundled_rows
 from model.monitoring import FeatureDrift, ModelReference
-from model.spec import BUNDLED, find
+from model.folders import folders
+from model.spec import find
 from model.versions import Versions
 from utils import settings
 from utils.errors import UnavailableError, VigiaError
@@ -79,7 +80,7 @@ class _Run:
     def __init__(self, model: str, data: Path, question: Question, window: timedelta) -> None:
         self._settings = settings.load(os.environ)
         self._model, self._question, self._data, self._window = model, question, data, window
-        self._spec, self._path = find(model, [BUNDLED, *self._settings.models_dir])
+        self._spec, self._path = find(model, folders(self._settings))
 
     def judged(self, reference: Path | None, n_reference: int | None) -> tuple[list[Window], Base]:
         """Return the windows, and what they were compared with."""

@@ -21,8 +21,9 @@ from mlops.training_run import TrainingRun, both
 from mlops.trainings import retrain_in_process
 from model.artifact import EXPECTATION
 from model.expectation import Expectation
+from model.folders import folders
 from model.monitoring.reference import ModelReference
-from model.spec import BUNDLED, Spec
+from model.spec import Spec
 from utils.errors import UnavailableError, VigiaError
 from utils.mongo.leases import LeaseStore
 from utils.mongo.normals import NormalStore
@@ -122,8 +123,7 @@ class Operations:
     def retrainer(self) -> Retrainer:
         """Trains challengers."""
         services = self.services
-        folders = [BUNDLED, *services.settings.models_dir]
-        return Retrainer(services.registry, services.predictions, services.labels, folders)
+        return Retrainer(services.registry, services.predictions, services.labels, folders(services.settings))
 
     def retrain(self, order: Order, job: str | None = None, on_step: Step | None = None) -> dict[str, Any]:
         """Retrain a model in this process, under a job; returns and raises what ``Retrainer.run`` does."""

@@ -21,7 +21,8 @@ from mlops.repeating import Repeating
 from mlops.serving import Served, Serving
 from mlops.shipping import Shipper
 from mlops.trainings import Trainings
-from model.spec import BUNDLED, Spec, load_all
+from model.folders import folders
+from model.spec import Spec, load_all
 from utils.errors import NotFoundError, UnavailableError
 from utils.mongo import connection, indexes
 from utils.mongo.alerts import AlertStore
@@ -67,7 +68,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.specs = {name: spec for name, (spec, _) in load_all([BUNDLED, *settings.models_dir]).items()}
+        self.specs = {name: spec for name, (spec, _) in load_all(folders(settings)).items()}
         self.serving = Serving(
             self.specs,
             lambda model, version: self.registry.load(model, version),

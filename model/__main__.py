@@ -1,4 +1,4 @@
-"""Command line of models: ``python -m model train``, ``evaluate``, ``versions``, ``train-missing``.
+"""Command line of models: ``python -m model init``, ``train``, ``evaluate``, ``versions``, ``train-missing``.
 
 The one place of this room that knows storage: it connects to MongoDB, hands the stores to ``model.versions``,
 and prints. Promotion by hand and rollback are in ``python -m mlops``.
@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 from tqdm import tqdm
 
-from model import artifact, frame, packing, pickling, training
+from model import artifact, folders, frame, packing, pickling, training
 from model import spec as specs
 from model.artifact import PIPELINE, Manifest
 from model.bundled import bundled_rows
+from model.drafting.commands import init
 from model.evaluation import Metrics, evaluate
 from model.spec import Spec
+from model.terminal import errors, say
 from model.versions import Versions
 from utils import embedded_mongo, logs, settings
 from utils.errors import ConflictError, NotFoundError, VigiaError
@@ -47,7 +48,12 @@ class Storage:
     history: HistoryStore
     versions: Versions
     folders: tuple[Path, ...]
+    remembered: tuple[Path, ...]
     default_model: str
+
+    def spec(self, model: str) -> tuple[Spec, Path]:
+        """Return a model's spec and file, also from where ``init`` wrote. Raises NotFoundError."""
+        return specs.find(model, (*self.remembered, *self.folders))
 
     def champion(self, model: str) -> Manifest:
         """Return the verified manifest of a model's champion. Raises NotFoundError if it has none."""
@@ -71,6 +77,9 @@ def main(context: click.Context, models: Path | None) -> None:
     context.obj = models
 
 
+main.add_command(init)
+
+
 @main.command()
 @click.argument("name")
 @click.option("--data", type=click.Path(path_type=Path), help="Train on this file instead of the spec's.")
@@ -80,13 +89,13 @@ def main(context: click.Context, models: Path | None) -> None:
 def train(models: Path | None, name: str, data: Path | None, promote: bool, is_json: bool) -> None:
     """Train NAME and store it as a new version: a challenger, or with --promote the champion."""
     with _storage(models) as storage:
-        spec, path = specs.find(name, storage.folders)
+        spec, path = storage.spec(name)
         manifest = _train(storage, spec, data or bundled_rows(spec, path))
         if promote:
             storage.promote(name, manifest.version, "trained with --promote")
     told = _description(manifest) | {"is_champion": promote}
     state = "champion" if promote else "challenger"
-    _say(told, f"{name} {manifest.version} is {state}.\n{_table(manifest.metrics)}", is_json)
+    say(told, f"{name} {manifest.version} is {state}.\n{_table(manifest.metrics)}", is_json)
 
 
 def _train(storage: Storage, spec: Spec, path: Path) -> Manifest:
@@ -113,10 +122,10 @@ def evaluate_command(models: Path | None, name: str, data: Path, is_json: bool) 
     with _storage(models) as storage:
         manifest = storage.champion(name)
         content = storage.versions.part(name, manifest.version, PIPELINE)
-    with _errors():
+    with errors():
         n_rows, metrics = _evaluated(manifest, pickling.load(content, manifest), data)
     told = {"model": name, "version": manifest.version, "rows": n_rows, "metrics": metrics}
-    _say(told, f"{name} {manifest.version} on {n_rows} rows of {data.name}\n{_table(metrics)}", is_json)
+    say(told, f"{name} {manifest.version} on {n_rows} rows of {data.name}\n{_table(metrics)}", is_json)
 
 
 def _evaluated(manifest: Manifest, pipeline: Any, data: Path) -> tuple[int, Metrics]:
@@ -136,7 +145,7 @@ def versions(models: Path | None, name: str | None, is_json: bool) -> None:
         names = [name] if name else storage.store.models()
         found = [entry for model in names for entry in _versions(storage, model)]
     lines = [_line(entry) for entry in found]
-    _say(found, "\n".join(lines) or "No version is stored yet.", is_json)
+    say(found, "\n".join(lines) or "No version is stored yet.", is_json)
 
 
 def _versions(storage: Storage, model: str) -> list[dict[str, Any]]:
@@ -173,7 +182,7 @@ def train_missing(models: Path | None, is_json: bool) -> None:
     lines = [
         f"{one['model']}: {one['problem'] or 'version ' + one['version'] + ' is champion'}" for one in found
     ]
-    _say(found, "\n".join(lines) or "Every model has a champion.", is_json)
+    say(found, "\n".join(lines) or "Every model has a champion.", is_json)
     sys.exit(1 if failed else 0)
 
 
@@ -209,19 +218,9 @@ def _user() -> str:
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
-    """Turn an error of ours into one line and exit code 1."""
-    try:
-        yield
-    except VigiaError as error:
-        click.echo(f"{error.title}: {error.detail}", err=True)
-        sys.exit(1)
-
-
-@contextmanager
 def _storage(models: Path | None) -> Iterator[Storage]:
     """Everything connected: to MONGO_URI, or to the private MongoDB, which is started if it does not run."""
-    with _errors():
+    with errors():
         found = settings.load(os.environ)
         logs.configure(found.log_level, found.log_format)
         if found.mongo_uri is not None:
@@ -241,15 +240,12 @@ def _connected(found: Settings, uri: str, models: Path | None) -> Iterator[Stora
     try:
         indexes.ensure(db, found.retention_days)
         store = VersionStore(db)
-        folders = (specs.BUNDLED, *found.models_dir, *([models] if models else []))
         versions = Versions(store, artifact.signing_key(found))
-        yield Storage(store, HistoryStore(db), versions, folders, found.default_model)
+        places = (*folders.folders(found), *([models] if models else []))
+        known = folders.remembered(found)
+        yield Storage(store, HistoryStore(db), versions, places, known, found.default_model)
     finally:
         connection.close(db)
-
-
-def _say(found: Any, text: str, is_json: bool) -> None:
-    click.echo(msgspec.json.encode(found).decode() if is_json else text)
 
 
 def _table(metrics: Metrics) -> str:

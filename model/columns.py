@@ -81,11 +81,12 @@ class Column:
         self._spec = spec
         self._read = READERS[self.feature.type]
         self._categories = frozenset(self.feature.categories or ())
+        self._missing = frozenset(spec.data.missing_values)
         self.pattern = None if self.feature.pattern is None else re.compile(self.feature.pattern)
 
     def examine(self, value: object, remarks: Remarks) -> Value:
         """Return the value as it is logged; what is wrong or odd about it is added to ``remarks``."""
-        if value is None:
+        if value is None or self.is_missing(value):
             if not self.feature.missing:
                 remarks.fault(self.name, "missing", f"{self.name!r} is required: {describe(self.feature)}.")
             return None
@@ -111,6 +112,15 @@ class Column:
         if not self.is_within(value):
             detail = f"{shown(value)} is outside of {range_text(self.feature)}."
             remarks.odd(self.name, "out_of_range", detail, is_refused=self._spec.out_of_range == "refuse")
+
+    def is_missing(self, value: object) -> bool:
+        """Tell whether a text stands for "not there", as in the table that was trained on."""
+        return isinstance(value, str) and value in self._missing
+
+    @property
+    def takes_any_text(self) -> bool:
+        """Whether decoding alone cannot tell a text that stands for "not there"."""
+        return self.feature.type == "category" and not self._categories and self.pattern is None
 
     @property
     def has_measure(self) -> bool:
@@ -192,8 +202,10 @@ def _read_integer(value: object, feature: Feature) -> Value:
 
 
 def _read_category(value: object, feature: Feature) -> Value:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_EXACT:
-        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and abs(value) <= MAX_EXACT:
+        return str(int(value)) if value == value // 1 else str(value)
     if not isinstance(value, str):
         raise Unusable("type", f"{shown(value)} is not text.")
     if len(value) > MAX_TEXT:
@@ -204,6 +216,9 @@ def _read_category(value: object, feature: Feature) -> Value:
 def _read_boolean(value: object, feature: Feature) -> Value:
     if isinstance(value, bool | int | float) and value in (0, 1):
         return bool(value)
+    truth = _truth(value) if isinstance(value, str) else None
+    if truth is not None:
+        return truth
     raise Unusable("type", f"{shown(value)} is not true or false.")
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from model import columns
 from model.labels import LabelReader, UnknownLabelError, spellings
-from model.spec import Feature, Spec
+from model.spec import Data, Feature, Spec
 from utils.errors import VigiaError
 
 Floats = NDArray[np.float64]
@@ -80,21 +80,41 @@ def read_table(path: Path, spec: Spec) -> pd.DataFrame:
         table = _read_parquet(path, wanted) if path.suffix == ".parquet" else _read_csv(path, spec, wanted)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file.") from None
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, LookupError) as error:
         raise TableError(f"{path}: cannot be read. {' '.join(str(error).split())}") from None
     table.index = pd.RangeIndex(FIRST_LINE, FIRST_LINE + len(table), name="line")
     return table
 
 
 def _read_csv(path: Path, spec: Spec, wanted: set[str]) -> pd.DataFrame:
+    table = read_texts(path, spec.data, wanted)
+    if spec.data.decimal != ".":
+        for name in wanted.intersection(table):
+            if _is_number(spec, name):
+                table[name] = table[name].str.replace(",", ".")
+    return table
+
+
+def read_texts(path: Path, data: Data, wanted: set[str] | None = None) -> pd.DataFrame:
+    """Read cells of a CSV file as texts, NaN where missing; all columns, or the wanted ones.
+
+    Raises OSError or ValueError where that cannot be done.
+    """
     return pd.read_csv(
         path,
-        usecols=lambda name: name in wanted,
+        usecols=None if wanted is None else lambda name: name in wanted,
         dtype=object,
         keep_default_na=False,  # "None" may be a category
-        na_values=list(spec.data.missing_values),
-        encoding="utf-8-sig",
+        na_values=list(data.missing_values),
+        encoding=data.encoding,
+        sep=data.separator,
     )
+
+
+def _is_number(spec: Spec, name: str) -> bool:
+    if name == spec.target.name:
+        return spec.task == "regression"
+    return spec.features[name].type in ("number", "integer")
 
 
 def _read_parquet(path: Path, wanted: set[str]) -> pd.DataFrame:

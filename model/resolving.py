@@ -38,7 +38,7 @@ def with_classes(spec: Spec, table: pd.DataFrame) -> Spec:
     if spec.task == "regression" or spec.target.classes:
         return spec
     labels = tuple(
-        label for label in _distinct_labels(target_values(spec, table)) if label not in spec.target.unknown
+        label for label in distinct_labels(target_values(spec, table)) if label not in spec.target.unknown
     )
     name, count = spec.target.name, len(labels)
     if count < 2:
@@ -53,8 +53,8 @@ def with_classes(spec: Spec, table: pd.DataFrame) -> Spec:
     return msgspec.structs.replace(spec, target=msgspec.structs.replace(spec.target, classes=labels))
 
 
-def _distinct_labels(values: Values) -> tuple[Label, ...]:
-    """Distinct values as integers where all are whole, as truth values where all are, else as texts."""
+def distinct_labels(values: Values) -> tuple[Label, ...]:
+    """Return distinct values, sorted: as integers or truth values where all are such, else as texts."""
     present = {str(value).strip() for value in values[~missing_cells(values)]}
     if {text.lower() for text in present} == {"false", "true"}:
         return (False, True)

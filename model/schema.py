@@ -74,6 +74,7 @@ class Schema:
         self._extras = list(dict.fromkeys(name for name in extras if name and name not in spec.features))
         self._known = frozenset(self.names) | frozenset(self._extras)
         self._measures = [(i, column) for i, column in enumerate(self._columns) if column.has_measure]
+        self._any_texts = [(i, column) for i, column in enumerate(self._columns) if column.takes_any_text]
         self._may_be_empty = all(spec.features[name].missing for name in self.names)
         self._decoders = self._regular_decoders()
         self._tables = _Tables(spec)
@@ -200,8 +201,10 @@ class Schema:
             return None  # a date that is none
 
     def _are_usual(self, values: list[tuple[Value, ...]]) -> bool:
-        """Tell whether no row is empty and every number inside a text is within its range."""
+        """Tell whether no row is empty, no text means "not there", and numbers inside texts are in range."""
         if self._may_be_empty and any(map(_is_empty, values)):
+            return False
+        if any(column.is_missing(row[i]) for i, column in self._any_texts for row in values):
             return False
         return all(column.is_within(row[i]) for i, column in self._measures for row in values)
 

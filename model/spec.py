@@ -74,10 +74,16 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where training rows come from: a CSV or Parquet file, relative to the spec file."""
+    """Where training rows come from: a CSV or Parquet file, relative to the spec file.
+
+    ``missing_values`` are texts that stand for "not there", in files and requests alike.
+    """
 
     train: str
     missing_values: tuple[str, ...] = ("", "NA", "NaN", "nan", "null")
+    separator: Annotated[str, Meta(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+    encoding: str = "utf-8-sig"
 
 
 class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -1,5 +1,6 @@
 """The pipeline of a model whose spec names none: sound for any table, whatever its columns."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler, TargetEncoder
 
+from model.preprocessing.texts import Quantity
 from model.preprocessing.transformers import DateParts
-from model.spec import Spec
+from model.spec import Feature, Spec
 
 SEED = 20240101
 # A category with more values than this gets one column, the target's mean, instead of one a value.
@@ -27,16 +29,17 @@ MAX_COLUMNS = 30
 MIN_FREQUENCY = 0.005
 # A target that spans more than this factor is learnt as its logarithm: errors there are shares, not amounts.
 WIDE = 20.0
+ROUNDS, LEAST_ROUNDS, TREES = 150, 30, 450
 LARGE, SMALL = 5_000, 1_000
 
 
 def default_pipeline(spec: Spec, n_rows: int) -> Pipeline:
     """Return a pipeline for any table.
 
-    Gaps are filled with the median and flagged, frequent categories get a column each, categories of many
-    values and texts the mean of the target (cross-fitted; Micci-Barreca 2001), dates become parts. Of a large
-    table boosted trees learn all there is; of a smaller one extremely randomised trees vote with them, and of
-    a small one a linear model too, which small tables seldom mislead.
+    Gaps are filled with the median and flagged, numbers inside texts are read, frequent categories get a
+    column each, categories of many values and texts the mean of the target (cross-fitted; Micci-Barreca
+    2001), dates become parts. Of a large table boosted trees learn all there is; of a smaller one extremely
+    randomised trees vote with them, and of a small one a linear model too, which small tables seldom mislead.
 
     Parameters
     ----------
@@ -51,15 +54,21 @@ def default_pipeline(spec: Spec, n_rows: int) -> Pipeline:
 def _prepare(spec: Spec) -> ColumnTransformer:
     dates = [name for name in spec.numbers if spec.features[name].type == "date"]
     numbers = [name for name in spec.numbers if name not in dates]
+    measures = [name for name in spec.texts if _has_number(spec.features[name])]
     few = [name for name in spec.texts if 0 < len(spec.features[name].categories or ()) <= MAX_COLUMNS]
-    many = [name for name in spec.texts if name not in few]
+    many = [name for name in spec.texts if name not in (*few, *measures)]
     steps = [
         ("numbers", _imputer(), numbers),
+        ("measures", make_pipeline(Quantity(), _imputer()), measures),
         ("dates", make_pipeline(_imputer(), DateParts()), dates),
         ("few", _one_hot(), few),
         ("many", _target_mean(spec), many),
     ]
     return ColumnTransformer([step for step in steps if step[2]])
+
+
+def _has_number(feature: Feature) -> bool:
+    return feature.pattern is not None and re.compile(feature.pattern).groups > 0
 
 
 def _imputer() -> SimpleImputer:
@@ -109,10 +118,12 @@ def _is_wide(spec: Spec) -> bool:
 
 
 def _boosting(spec: Spec) -> Any:
+    """Boosted trees; each round grows one a class, so with many classes rounds are fewer and larger."""
     kind = HistGradientBoostingClassifier if spec.task == "classification" else HistGradientBoostingRegressor
+    n_rounds = min(ROUNDS, max(LEAST_ROUNDS, TREES // max(len(spec.labels), 1)))
     return kind(
-        max_iter=150,
-        learning_rate=0.06,
+        max_iter=n_rounds,
+        learning_rate=min(0.25, 0.06 * ROUNDS / n_rounds),
         max_leaf_nodes=15,
         min_samples_leaf=10,
         l2_regularization=1.0,

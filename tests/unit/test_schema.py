@@ -83,7 +83,7 @@ def test_csv_gives_the_same_as_json(schema):
         ({"size": [2.5]}, "#/size", "type"),
         ({"rooms": 1.5}, "#/rooms", "type"),
         ({"rooms": 10**30}, "#/rooms", "too_large"),
-        ({"kind/of": 2.5}, "#/kind~1of", "type"),
+        ({"kind/of": {"a": 1}}, "#/kind~1of", "type"),
         ({"kind/of": ["flat"]}, "#/kind~1of", "type"),
         ({"kind/of": "x" * 10_001}, "#/kind~1of", "too_long"),
         ({"new": "perhaps"}, "#/new", "type"),
@@ -118,6 +118,8 @@ def test_all_faults_of_all_rows_are_named(schema):
     [
         ({"size": 11}, "out_of_range", "size"),
         ({"kind/of": "castle"}, "unseen_category", "kind/of"),
+        ({"kind/of": 2.5}, "unseen_category", "kind/of"),
+        ({"kind/of": True}, "unseen_category", "kind/of"),
         ({"sold": "2099-01-01"}, "out_of_range", "sold"),
         ({"colour": "red"}, "unknown_field", "colour"),
     ],
