@@ -19,8 +19,8 @@ from mlops.progress import progress_bar
 from model import artifact, resolving
 from model.artifact import REFERENCE
 from model.bundled import bundled_rows
-from model.monitoring import FeatureDrift, ModelReference
 from model.folders import folders
+from model.monitoring import FeatureDrift, ModelReference
 from model.spec import find
 from model.versions import Versions
 from utils import settings
