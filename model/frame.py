@@ -88,11 +88,7 @@ def read_table(path: Path, spec: Spec) -> pd.DataFrame:
 
 def _read_csv(path: Path, spec: Spec, wanted: set[str]) -> pd.DataFrame:
     table = read_texts(path, spec.data, wanted)
-    if spec.data.decimal != ".":
-        for name in wanted.intersection(table):
-            if _is_number(spec, name):
-                table[name] = table[name].str.replace(",", ".")
-    return table
+    return with_points(spec, table)
 
 
 def read_texts(path: Path, data: Data, wanted: set[str] | None = None) -> pd.DataFrame:
@@ -109,6 +105,15 @@ def read_texts(path: Path, data: Data, wanted: set[str] | None = None) -> pd.Dat
         encoding=data.encoding,
         sep=data.separator,
     )
+
+
+def with_points(spec: Spec, table: pd.DataFrame) -> pd.DataFrame:
+    """Return texts with a decimal point in the columns of numbers, where the file has commas."""
+    if spec.data.decimal == ".":
+        return table
+    names = [name for name in (*spec.features, spec.target.name) if name in table]
+    numbers = [name for name in names if _is_number(spec, name)]
+    return table.assign(**{name: table[name].str.replace(spec.data.decimal, ".") for name in numbers})
 
 
 def _is_number(spec: Spec, name: str) -> bool:

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -25,6 +26,7 @@ WRAPPERS = ("data", "instances")
 MAX_FAULTS = 100
 # Shared by all rows that have none; nobody adds to it.
 NO_WARNINGS: list[RowWarning] = []
+UNDECODABLE = re.compile(r'["\\\x00-\x1f]')
 MAX_DIGITS = 400
 
 Scalar = str | int | float | bool | None
@@ -81,6 +83,8 @@ class Schema:
 
     def _regular_decoders(self) -> list[Callable[[bytes], list[msgspec.Struct]]]:
         """One decoder for each shape of body; each raises for rows that need a closer look."""
+        if any(map(UNDECODABLE.search, (*self.names, *self._extras))):
+            return []  # msgspec refuses such names, so every row gets the closer look
         fields = [self._field(f"f{i}", name) for i, name in enumerate(self.names)]
         fields += [(f"x{i}", Scalar, None) for i in range(len(self._extras))]
         rename = dict(zip([field[0] for field in fields], [*self.names, *self._extras], strict=True))

@@ -18,8 +18,11 @@ from model.drafting.leaks import known_later, leaks, too_good
 from model.drafting.reading import RawTable, read
 from model.drafting.targets import Goal, goal_of
 from model.drafting.writing import spec_text
-from model.frame import TableError
+from model.frame import Rows, TableError
 from model.spec import Feature, Spec
+
+# A category that pandas, and so many a client, takes for missing.
+NONE = "None"
 
 
 @dataclass(frozen=True)
@@ -117,13 +120,13 @@ class _Drafting:
         known = feature.categories
         return msgspec.structs.replace(
             feature,
-            missing=bool(self._cells[name].isna().any()),
+            missing=bool(self._cells[name].isna().any()) or NONE in (known or ()),
             categories=None if known is None else tuple(text for text in known if text not in words),
         )
 
     def _without_leaks(self, features: dict[str, Feature]) -> dict[str, Feature]:
         spec = self._spec(features)
-        found = leaks(spec, frame.labelled_rows(spec, self._cells))
+        found = leaks(spec, self._rows(spec))
         self._doubts += [
             Doubt("leak", n, f"{why}: left out as a suspected leak.") for n, why in found.items()
         ]
@@ -138,8 +141,11 @@ class _Drafting:
                 detail = "sounds like something known only afterwards; if so, it leaks: move it to `ignored`."
                 self._doubts.append(Doubt("known_later", name, detail))
 
+    def _rows(self, spec: Spec) -> Rows:
+        return frame.labelled_rows(spec, frame.with_points(spec, self._cells))
+
     def _look_at_all(self, spec: Spec) -> None:
-        names = too_good(spec, frame.labelled_rows(spec, self._cells))
+        names = too_good(spec, self._rows(spec))
         if names:
             detail = f"One tree of {', '.join(names)} is nearly always right: are they known beforehand?"
             self._doubts.append(Doubt("too_good", "", detail))
@@ -159,7 +165,7 @@ class _Drafting:
 
     def _look_at_values(self, spec: Spec) -> None:
         """Note for each feature what people want to know: gaps, the middle, the most frequent text."""
-        table = frame.features_frame(spec, self._cells)
+        table = frame.features_frame(spec, frame.with_points(spec, self._cells))
         for name, feature in spec.features.items():
             self._notes[name] = ", ".join(_seen(feature, table[name]))
 

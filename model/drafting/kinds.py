@@ -147,7 +147,7 @@ def _number(texts: _Texts) -> Kind | None:
         return None
     kept = [plain[text] for text in texts.distinct if text not in junk]
     numbers = np.array([float(text) for text in kept])
-    is_code = any(map(_LEADING_ZERO.fullmatch, kept)) or bool((np.abs(numbers) > MAX_EXACT).any())
+    is_code = any(map(_LEADING_ZERO.fullmatch, kept)) or bool((np.abs(numbers) >= MAX_EXACT).any())
     if len(np.unique(numbers)) < 2 or is_code or not np.isfinite(numbers).all():
         return None
     has_gaps = texts.n_values < texts.n_rows or bool(junk)

@@ -1,0 +1,151 @@
+"""What a column of texts is taken for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model import spec
+from model.columns import days
+from model.drafting.identifiers import identifiers, is_key
+from model.drafting.kinds import kind_of
+
+GAP = np.nan
+
+
+def kind(*texts, name="c", **more):
+    return kind_of(name, pd.Series(list(texts), dtype=object), **more)
+
+
+def many(text, n=30):
+    return [text.format(i) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (("1", "2", "3"), "integer"),
+        (("1.5", "2", "-3e2"), "number"),
+        (("1.0", "2.0"), "number"),
+        (("1.0", "2.0", GAP), "integer"),  # a gap makes pandas write 1 as 1.0
+        (("0", "1"), "integer"),
+        (("True", "False", "True"), "boolean"),
+        (("yes", "no"), "boolean"),
+        (("Y", "N", GAP), "boolean"),
+        (("2020-01-31", "1999-12-01"), "date"),
+        (("2020-01-31 23:59:00", "1999-12-01"), "date"),
+        (("31.12.1999", "1.2.2003"), "date"),
+        (("Jun 12 1998", "Aug 07 1998"), "date"),
+        (("a", "b", "a"), "category"),
+        (("None", "Small"), "category"),
+        (("0123", "4567"), "category"),  # a code, as a number has no leading zero
+        (("9007199254740993", "1"), "category"),  # more than a double holds
+        (("1", "2", "many", "few", "3"), "category"),
+        (("1_000", "2"), "category"),
+    ],
+)
+def test_a_column_is_taken_for_what_its_texts_are(texts, expected):
+    assert kind(*texts).feature.type == expected
+
+
+def test_ranges_and_categories_are_those_that_were_seen():
+    assert (kind("3", "-1", "7").feature.min, kind("3", "-1", "7").feature.max) == (-1, 7)
+    assert kind("b", "a", "b").feature.categories == ("a", "b")
+
+
+@pytest.mark.parametrize("gap", ["?", "n/a", "NULL", " ", " ?"])
+def test_what_is_never_a_value_is_a_gap(gap):
+    assert kind("a", "b", gap).gaps == (gap,)
+    assert kind("1", "2", gap).gaps == (gap,)
+
+
+@pytest.mark.parametrize("gap", ["None", "-", "unknown"])
+def test_what_is_seldom_a_value_is_a_gap_among_numbers_only(gap):
+    assert kind("1", "2", gap).gaps == (gap,)
+    assert kind("a", "b", gap).gaps == ()
+
+
+def test_a_few_other_texts_among_numbers_are_gaps_and_told():
+    found = kind(*many("{}", 100), "abc")
+
+    assert (found.feature.type, found.gaps) == ("integer", ("abc",))
+    assert [doubt.code for doubt in found.doubts] == ["gaps"]
+
+
+def test_neither_a_class_nor_a_number_stands_for_a_gap():
+    assert kind("1", "2", "-", labels=frozenset("+-")).feature.type == "category"
+    assert kind(*many("{} km", 60), "seven").gaps == ("seven",)
+    assert kind("2020-01-31", "1999-12-01", "0").feature.type == "category"
+
+
+def test_dates_that_could_be_read_both_ways_are_told():
+    found = kind("01/02/2003", "05/06/2007")
+
+    assert found.feature.format == "%m/%d/%Y"
+    assert [doubt.code for doubt in found.doubts] == ["date_order"]
+    assert kind("01/02/2003", "25/06/2007").feature.format == "%d/%m/%Y"
+    assert days("25/06/2007", kind("25/06/2007", "1/1/2000").feature.format) == days("2007-06-25", None)
+
+
+@pytest.mark.parametrize("text", ["{}.5 kmpl", "{} CC", "{}m2", "{} %"])
+def test_numbers_with_a_unit_are_measures(text):
+    found = kind(*many(text), text.format("1,000"))
+
+    assert spec.Feature(type="category", pattern=found.feature.pattern)
+    assert (found.feature.min < 1, found.feature.max) in {(True, 1000.5), (True, 1000)}
+    assert found.doubts[0].code == "measure"
+
+
+@pytest.mark.parametrize("texts", [many("{}st", 10), [f"{i}{'abcdef'[i % 6]}" for i in range(40)]])
+def test_few_texts_or_many_units_are_no_measures(texts):
+    assert kind(*texts, *texts).feature.pattern is None
+
+
+def test_many_texts_have_no_list_of_categories():
+    found = kind(*many("street {}", 80), *many("street {}", 40))
+
+    assert found.feature.categories == ()
+    assert found.doubts[0].code == "many_texts"
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["x", "x"], "always 'x'"),
+        ([GAP, GAP], "always empty"),
+        (["1", "1", "?"], "always '1'"),
+        (many("name {}"), "nearly every row has a text of its own"),
+    ],
+)
+def test_a_column_that_teaches_nothing_is_no_feature(texts, words):
+    assert (kind(*texts).feature, kind(*texts).words) == (None, words)
+
+
+def table(**columns):
+    cells = pd.DataFrame({name: pd.Series(texts, dtype=object) for name, texts in columns.items()})
+    return cells, {name: kind_of(name, cells[name]) for name in cells}
+
+
+def test_running_numbers_keys_and_names_of_rows_are_identifiers():
+    rng = np.random.default_rng(0)
+    found = identifiers(
+        *table(
+            running=[str(i * 2) for i in range(50)],
+            customer_id=[str(i) for i in rng.permutation(10_000)[:50]],
+            amount=[str(i) for i in rng.permutation(10_000)[:50]],
+            name=many("name {}", 50),
+            playlist_id=[f"p{i % 25}" for i in range(50)],
+            kind=["a", "b"] * 25,
+        )
+    )
+
+    assert set(found) == {"running", "customer_id", "name", "playlist_id"}
+
+
+@pytest.mark.parametrize("name", ["ID", "user.id", "customerId", "Nr", "row_number", "uuid"])
+def test_names_of_keys_are_known(name):
+    assert is_key(name)
+
+
+@pytest.mark.parametrize("name", ["idea", "paid", "width", "notes", "rowing"])
+def test_names_that_only_look_so_are_none(name):
+    assert not is_key(name)
