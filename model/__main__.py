@@ -16,11 +16,12 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from model import artifact, folders, frame, packing, pickling, training
+from model import artifact, folders, frame, importing, packing, pickling, training
 from model import spec as specs
 from model.artifact import PIPELINE, Manifest
 from model.bundled import bundled_rows
 from model.drafting.commands import init
+from model.drafting.places import Place
 from model.evaluation import Metrics, evaluate
 from model.spec import Spec
 from model.terminal import errors, say
@@ -34,6 +35,19 @@ from utils.settings import Settings
 
 log = logging.getLogger(__name__)
 
+
+def _further_models(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    """Take ``--models`` behind the command, too."""
+    context.obj = value or context.obj
+
+
+_further = click.option(
+    "--models",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    expose_value=False,
+    callback=_further_models,
+    help="Further folder of specs.",
+)
 _as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 _models = click.option(
     "--models", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Further folder of specs."
@@ -84,6 +98,7 @@ main.add_command(init)
 @click.argument("name")
 @click.option("--data", type=click.Path(path_type=Path), help="Train on this file instead of the spec's.")
 @click.option("--promote", is_flag=True, help="Make the new version the champion.")
+@_further
 @_as_json
 @click.pass_obj
 def train(models: Path | None, name: str, data: Path | None, promote: bool, is_json: bool) -> None:
@@ -115,6 +130,7 @@ def _show(bar: Any, what: str, n_done: int, n_steps: int) -> None:
 @main.command("evaluate")
 @click.argument("name")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled rows, CSV or Parquet.")
+@_further
 @_as_json
 @click.pass_obj
 def evaluate_command(models: Path | None, name: str, data: Path, is_json: bool) -> None:
@@ -135,8 +151,50 @@ def _evaluated(manifest: Manifest, pipeline: Any, data: Path) -> tuple[int, Metr
     return len(rows), evaluate(spec, rows.y, scores, manifest.threshold)
 
 
+@main.command("import")
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="CSV with some rows.")
+@click.option("--target", help="Column of the labels; default: the one that the pipeline does not use.")
+@click.option("--name", help="Name of the model; default: that of the file.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the spec.")
+@click.option("--force", is_flag=True, help="Write over a spec of that name.")
+@click.option("--promote", is_flag=True, help="Make the new version the champion.")
+@_as_json
+@click.pass_obj
+def import_pipeline(
+    models: Path | None,
+    pipeline: Path,
+    data: Path,
+    target: str | None,
+    name: str | None,
+    out: Path | None,
+    force: bool,
+    promote: bool,
+    is_json: bool,
+) -> None:
+    """Take a fitted PIPELINE (joblib or pickle) over as a model. Unpickles: only for files you trust."""
+    click.echo(importing.WARNING.format(pipeline), err=True)
+    with _storage(models) as storage:
+        place = Place.of(pipeline, name, out, force)
+        imported = importing.take_over(importing.load(pipeline), data, place.name, target, place.train(data))
+        place.write(importing.text_of(imported, pipeline.name))
+        manifest = storage.versions.add(
+            imported.trained, source=data.name, source_digest=packing.file_digest(data)
+        )
+        if promote:
+            storage.promote(place.name, manifest.version, f"imported from {pipeline.name}")
+    told = _description(manifest) | {"is_champion": promote, "spec": str(place.path)}
+    state = "champion" if promote else "challenger"
+    say(
+        told,
+        f"{place.path}\n{place.name} {manifest.version} is {state}.\n{_table(manifest.metrics)}",
+        is_json,
+    )
+
+
 @main.command()
 @click.argument("name", required=False)
+@_further
 @_as_json
 @click.pass_obj
 def versions(models: Path | None, name: str | None, is_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from model.spec import BUNDLED
+from model import spec
 from utils.settings import Settings
 
 OWN = "models"
@@ -12,7 +12,7 @@ REMEMBERED = "model-folders"
 def folders(settings: Settings) -> tuple[Path, ...]:
     """Return the folders of specs in the order in which a later one wins."""
     own = settings.state_dir / OWN
-    return (BUNDLED, *([own] if own.is_dir() else []), *settings.models_dir)
+    return (spec.BUNDLED, *([own] if own.is_dir() else []), *settings.models_dir)
 
 
 def home(settings: Settings) -> Path:

@@ -152,8 +152,8 @@ class _Run:
         held_scores = scored(pipeline, self.spec, held.features)
         metrics = evaluate(self.spec, held.y, held_scores, threshold)
         self._step("compiling")
-        golden = self._golden(pipeline, threshold)
-        compiled, reason = _compiled(self.spec, pipeline, golden)
+        golden = golden_of(self.spec, self.rows.features, pipeline, threshold)
+        compiled, reason = compiled_of(self.spec, pipeline, golden)
         return Trained(
             spec=self.spec,
             pipeline=pipeline,
@@ -185,18 +185,6 @@ class _Run:
         found = [evaluate(self.spec, y[fold], scores[fold], threshold) for fold in self._folds]
         names = selected(self.spec, found[0])
         return {name: _spread([one[name] for one in found]) for name in names}
-
-    def _golden(self, pipeline: Pipeline, threshold: float) -> Golden:
-        features = self.spec.features
-        return golden_rows.make_golden(
-            pipeline,
-            self.rows.features,
-            self.spec.texts,
-            may_miss=[name for name, feature in features.items() if feature.missing],
-            ranges={name: (features[name].min, features[name].max) for name in self.spec.numbers},
-            positive=1 if self.spec.positive_index is None else self.spec.positive_index,
-            threshold=threshold,
-        )
 
 
 def usable_rows(spec: Spec, table: pd.DataFrame | list[dict[str, object]]) -> tuple[Rows, dict[str, int]]:
@@ -293,7 +281,21 @@ def _spread(values: Iterable[float | None]) -> Metrics:
     return {"mean": float(np.mean(defined)), "std": float(np.std(defined))}
 
 
-def _compiled(spec: Spec, pipeline: Pipeline, golden: Golden) -> tuple[bytes | None, str]:
+def golden_of(spec: Spec, features: pd.DataFrame, pipeline: Pipeline, threshold: float) -> Golden:
+    """Choose golden rows among training rows and edge cases, with what the pipeline answers."""
+    return golden_rows.make_golden(
+        pipeline,
+        features,
+        spec.texts,
+        may_miss=[name for name, feature in spec.features.items() if feature.missing],
+        ranges={name: (spec.features[name].min, spec.features[name].max) for name in spec.numbers},
+        positive=1 if spec.positive_index is None else spec.positive_index,
+        threshold=threshold,
+    )
+
+
+def compiled_of(spec: Spec, pipeline: Pipeline, golden: Golden) -> tuple[bytes | None, str]:
+    """Return the pipeline as a graph, or None and the reason why there is none."""
     try:
         return compiling.compile_pipeline(pipeline, list(spec.features), spec.texts, golden), ""
     except compiling.NotCompilableError as error:

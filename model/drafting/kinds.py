@@ -1,5 +1,6 @@
 """What one column of texts holds: truth values, numbers, dates, measures, categories or free text."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ MOST_JUNK, MOST_JUNK_SHARE = 5, 0.02
 FEW = 20
 MOST_SHOWN = 50
 MOST_UNITS = 3
+MOST_DIGITS = 12
 UNIQUE = 0.95  # of the texts of a column, from which on they are names of rows
 
 DATE_FORMATS = (
@@ -152,7 +154,8 @@ def _number(texts: _Texts) -> Kind | None:
         return None
     has_gaps = texts.n_values < texts.n_rows or bool(junk)
     kind = "integer" if _is_whole(kept, numbers, has_gaps) else "number"
-    feature = Feature(type=kind, min=float(numbers.min()), max=float(numbers.max()))  # type: ignore[arg-type]
+    low, high = _ends(numbers, kind)
+    feature = Feature(type=kind, min=low, max=high)  # type: ignore[arg-type]
     return Kind(feature, gaps=junk, doubts=_junk_doubts(texts, junk, "numbers"))
 
 
@@ -162,6 +165,19 @@ def _is_whole(
     """Whole numbers, as written; in a column with gaps some programs write 3 as 3.0."""
     is_written_so = not any("." in text or "e" in text.lower() for text in kept)
     return bool((numbers == np.floor(numbers)).all()) and (is_written_so or has_gaps)
+
+
+def _ends(numbers: Floats, kind: str) -> tuple[float, float]:
+    """Return the range of what was seen; of measured numbers rounded outwards to three digits or so."""
+    low, high = float(numbers.min()), float(numbers.max())
+    if kind == "integer" or not 0 < high - low < math.inf:
+        return low, high
+    digits = 2 - math.floor(math.log10(high - low))
+    if abs(digits) > MOST_DIGITS:
+        return low, high
+    step = 10.0**-digits
+    ends = round(math.floor(low / step) * step, digits), round(math.ceil(high / step) * step, digits)
+    return min(low, ends[0]), max(high, ends[1])
 
 
 # --- dates ---------------------------------------------------------------------------------------------
@@ -208,7 +224,8 @@ def _measure(texts: _Texts) -> Kind | None:
         return None
     pattern = rf" *([-+]?[0-9.,]+) *(?:{'|'.join(map(re.escape, units))})? *"
     numbers = [float(match[1].replace(",", "")) for match in found.values() if match]
-    feature = Feature(type="category", pattern=pattern, min=min(numbers), max=max(numbers))
+    low, high = _ends(np.array(numbers), "number")
+    feature = Feature(type="category", pattern=pattern, min=low, max=high)
     told = texts.doubt("measure", f"Texts with the unit {' or '.join(units)}: their numbers are read.")
     return Kind(feature, gaps=junk, doubts=(told, *_junk_doubts(texts, junk, "measures")))
 
