@@ -47,7 +47,7 @@ $(VENV)/.local: requirements.txt requirements-local.txt | $(BIN)/python
 
 $(VENV)/.dev: requirements.txt requirements-local.txt requirements-mlflow.txt requirements-dev.txt | $(BIN)/python
 	@echo "Installing what the service, its tests and checks need (about 330 MB, only when requirements change) ..."
-	@$(INSTALL) requirements-dev.txt
+	@$(INSTALL) requirements-dev.txt --no-binary antlr4-python3-runtime  # DVC's parser; it has no wheel
 	@touch $@ $(VENV)/.local
 
 # Each candidate is tried, not only looked for: version managers leave names behind that do not run. The last
