@@ -1,5 +1,6 @@
 """Fixtures that many tests share: a real MongoDB, and a database of one's own in it."""
 
+import logging
 import uuid
 from collections.abc import Iterator
 
@@ -25,3 +26,13 @@ def db(mongo_uri: str) -> Iterator[connection.Database]:
     yield database
     database.client.drop_database(database.name)
     connection.close(database)
+
+
+@pytest.fixture(autouse=True)
+def log_settings() -> Iterator[None]:
+    """Undo what a command that a test calls in this process set for all loggers."""
+    root = logging.getLogger()
+    level, apscheduler = root.level, logging.getLogger("apscheduler").level
+    yield
+    root.setLevel(level)
+    logging.getLogger("apscheduler").setLevel(apscheduler)
