@@ -14,13 +14,12 @@ import msgspec
 from tqdm import tqdm
 
 from mlops import labelling
-from mlops.backtest_command import backtest
 from mlops.clock import Clock
 from mlops.drift_command import drift_group
 from mlops.labelling import Given
+from mlops.later_commands import LaterGroup
 from mlops.operations import Operations
 from mlops.progress import progress_bar
-from mlops.retraining import Order, labelled_file
 from mlops.services import Services, build, release
 from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
@@ -34,12 +33,9 @@ LABELS_AT_ONCE = 5_000
 as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=LaterGroup, later={"backtest": "mlops.backtest_command"})
 def main() -> None:
     """The life of a model in production. Exit codes: 0 fine, 1 error, 2 drift found or gate failed."""
-
-
-main.add_command(backtest)
 
 
 @main.command()
@@ -153,6 +149,8 @@ def retrain(
 
     It becomes champion where it is better than chance explains. Exit code 2: it is not.
     """
+    from mlops.retraining import Order  # which imports pandas and scikit-learn: other commands do without
+
     with _operations() as operations:
         given = [*(msgspec.json.decode(rows.read()) if rows else []), *_rows_of(operations, model, data)]
         outcome = operations.retrain(Order(model, kind, promote, by, given), job, progress_bar(model))
@@ -163,6 +161,8 @@ def retrain(
 def _rows_of(operations: Operations, model: str, data: Path | None) -> list[dict[str, Any]]:
     if data is None:
         return []
+    from mlops.retraining import labelled_file
+
     operations.services.require(model)
     return labelled_file(operations.services.specs[model], data)
 

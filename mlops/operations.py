@@ -1,9 +1,13 @@
-"""Wiring of what clock and command line need beside the services: checks, trackers, alerts. Heavy imports."""
+"""Wiring of what clock and command line need beside the services: checks, trackers, alerts.
+
+Heavier than the web process, but scikit-learn and pandas come in with the first training or measurement only:
+a drift check does without.
+"""
 
 import logging
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops.alerts import Alarms
 from mlops.baselines import Baselines
@@ -14,7 +18,6 @@ from mlops.integrity import IntegrityCheck
 from mlops.labelling import Labelling
 from mlops.monitoring import Monitor
 from mlops.quality import EPOCH, QualityMonitor, VersionParts
-from mlops.retraining import Order, Retrainer, Step
 from mlops.services import Services, specs_of
 from mlops.tracking.fanout import Trackers
 from mlops.training_run import TrainingRun, both
@@ -29,6 +32,9 @@ from utils.mongo.leases import LeaseStore
 from utils.mongo.normals import NormalStore
 from utils.mongo.training_jobs import TrainingJobStore
 from utils.time import now
+
+if TYPE_CHECKING:
+    from mlops.retraining import Order, Retrainer, Step
 
 log = logging.getLogger(__name__)
 
@@ -120,12 +126,16 @@ class Operations:
         return VersionParts(manifest, manifest.resolved_spec(), expectation)
 
     @cached_property
-    def retrainer(self) -> Retrainer:
+    def retrainer(self) -> "Retrainer":
         """Trains challengers."""
+        from mlops.retraining import Retrainer
+
         services = self.services
         return Retrainer(services.registry, services.predictions, services.labels, folders(services.settings))
 
-    def retrain(self, order: Order, job: str | None = None, on_step: Step | None = None) -> dict[str, Any]:
+    def retrain(
+        self, order: "Order", job: str | None = None, on_step: "Step | None" = None
+    ) -> dict[str, Any]:
         """Retrain a model in this process, under a job; returns and raises what ``Retrainer.run`` does."""
         jobs, leases = TrainingJobStore(self.services.db), LeaseStore(self.services.db)
         with TrainingRun(jobs, leases, order.model, order.kind, order.by, job) as run:

@@ -6,12 +6,10 @@ None.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics as sk
 
 from model.answer import Judge
 from model.spec import Spec
@@ -76,8 +74,8 @@ def _two_classes(spec: Spec, y_true: Codes, scores: Floats, threshold: float) ->
         {"accuracy": _mean(is_chosen == is_positive)}
         | _counted(is_positive, is_chosen)
         | {
-            "roc_auc": _ranked(sk.roc_auc_score, is_positive, probability),
-            "average_precision": _ranked(sk.average_precision_score, is_positive, probability),
+            "roc_auc": _ranked("roc_auc_score", is_positive, probability),
+            "average_precision": _ranked("average_precision_score", is_positive, probability),
             "brier": _mean((probability - is_positive) ** 2),
         }
     )
@@ -92,9 +90,9 @@ def _more_classes(y_true: Codes, scores: Floats) -> Metrics:
         "precision": _macro([one["precision"] for one in counted]),
         "recall": _macro([one["recall"] for one in counted]),
         "f1": _macro([one["f1"] for one in counted]),
-        "roc_auc": _macro([_ranked(sk.roc_auc_score, y_true == c, scores[:, c]) for c in classes]),
+        "roc_auc": _macro([_ranked("roc_auc_score", y_true == c, scores[:, c]) for c in classes]),
         "average_precision": _macro(
-            [_ranked(sk.average_precision_score, y_true == c, scores[:, c]) for c in classes]
+            [_ranked("average_precision_score", y_true == c, scores[:, c]) for c in classes]
         ),
         "brier": _mean(((scores - wanted) ** 2).sum(axis=1)),
     }
@@ -123,10 +121,12 @@ def _macro(values: list[float | None]) -> float | None:
     return sum(defined) / len(defined) if defined else None
 
 
-def _ranked(metric: Callable[..., float], is_positive: NDArray[np.bool_], score: Floats) -> float | None:
+def _ranked(metric: str, is_positive: NDArray[np.bool_], score: Floats) -> float | None:
+    from sklearn import metrics  # here, as the clock knows this module but mostly has no labels to measure
+
     if is_positive.all() or not is_positive.any() or not np.isfinite(score).all():
         return None
-    return float(metric(is_positive, score))
+    return float(getattr(metrics, metric)(is_positive, score))
 
 
 def _regression(y_true: Floats, y_pred: Floats) -> Metrics:

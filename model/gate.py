@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from model.answer import Judge
 from model.evaluation import ERRORS, Metrics, evaluate, selected
@@ -189,6 +188,8 @@ def _exchangeable(spec: Spec, metric: str, side: Side) -> Floats:
     if spec.task == "regression" or metric == "brier":
         return side.scores
     if metric in RANKED:
+        from scipy.stats import rankdata  # the clock knows this module and seldom needs it
+
         ranks = rankdata(side.scores, axis=0) / len(side.scores)
         return np.asarray(ranks, dtype=np.float64)
     return np.eye(side.scores.shape[1])[Judge(spec, side.threshold).chosen(side.scores)]

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from model.monitoring.arrays import Floats, Ints
 
@@ -84,6 +84,8 @@ def ks_p_value(reference: Ints, current: Ints) -> float | None:
         return float(special.kolmogorov(math.sqrt(effective) * distance))
     if max(n, m) <= _EXACT_UP_TO:
         return _exact_ks_p_value(reference, current)
+    from scipy import stats  # takes half a second to import and is seldom needed
+
     return float(np.clip(stats.kstwo.sf(distance, max(1, round(effective))), 0.0, 1.0))
 
 

@@ -9,6 +9,13 @@ from pymongo.errors import DuplicateKeyError
 from utils.mongo.connection import Database, Document, Documents, translated
 
 WITHOUT_ID = {"_id": 0}
+# Of each check only its figures: a report with its words and shapes is fifty times as large.
+OF_CHECK = ("feature", "check", "statistic_name", "statistic", "threshold", "p_value", "effect", "n", "drift")
+FIGURES = {
+    "_id": 0,
+    **dict.fromkeys(("version", "checked_at", "window_end", "n_rows", "verdict", "drift"), 1),
+    **{f"{part}.{name}": 1 for part in ("features", "quality") for name in OF_CHECK},
+}
 
 
 class ReportStore:
@@ -38,6 +45,12 @@ class ReportStore:
     def latest(self, model: str, kind: str | None = None) -> Document | None:
         """Return the report with the newest window, None if there is none."""
         return next(iter(self.list(model, 1, kind=kind)), None)
+
+    def newest_figures(self, model: str, kind: str) -> Document | None:
+        """Return the numbers of the newest drift report, without words and shapes; None if there is none."""
+        query = {"model": model, "kind": kind}
+        with translated():
+            return self._reports.find_one(query, FIGURES, sort=[("window_end", -1)])
 
     def list(
         self, model: str, limit: int, *, kind: str | None = None, before: datetime | None = None
