@@ -186,24 +186,32 @@ class HatBasis(Numeric):
         return np.array([f"{name}{i}" for name, count in pairs for i in range(count)], dtype=object)
 
     def to_onnx(self, table: "Table", graph: "Graph") -> "Table":
-        """Write the weights as differences of neighbouring ramps."""
-        parts = [self._hats_node(graph, table, i) for i in range(table.n_columns)]
-        weights = parts[0] if len(parts) == 1 else graph.node("Concat", *parts, axis=1)
+        """Write all ramps of all columns at once, and their differences as one product with ones."""
+        graph.refuse_missing(table)
+        ramp_of = [i for i, knots in enumerate(self.knots_) for _ in knots[1:]]
+        steps, first = self._steps()
+        if not ramp_of:  # only columns of one knot
+            ones = graph.matrix(graph.ones())
+            return graph.table(graph.node("Mul", ones, graph.row(first)), len(first))
+        starts = graph.row(np.concatenate([knots[:-1] for knots in self.knots_]))
+        runs = graph.row(np.concatenate([np.diff(knots) for knots in self.knots_]))
+        run = graph.node("Div", graph.node("Sub", graph.matrix(table.select(ramp_of)), starts), runs)
+        ramps = graph.node("Min", graph.node("Max", run, graph.row([0.0])), graph.row([1.0]))
         return graph.table(
-            weights, sum(len(knots) for knots in self.knots_), blur=1.0, may_miss=bool(table.missing())
+            graph.node("Gemm", ramps, graph.constant(steps), graph.row(first)), len(first), blur=1.0
         )
 
-    def _hats_node(self, graph: "Graph", table: "Table", position: int) -> str:
-        knots, column = self.knots_[position], graph.matrix(table.select([position]))
-        one, zero = graph.row([1.0]), graph.row([0.0])
-        first = graph.node("Add", graph.node("Mul", column, zero), one)  # NaN where missing
-        if len(knots) == 1:
-            return first
-        run = graph.node("Div", graph.node("Sub", column, graph.row(knots[:-1])), graph.row(np.diff(knots)))
-        ramps = graph.node("Min", graph.node("Max", run, zero), one)
-        last = graph.node("Sub", first, one)
-        upper = graph.node("Concat", first, ramps, axis=1)
-        return graph.node("Sub", upper, graph.node("Concat", ramps, last, axis=1))
+    def _steps(self) -> tuple[Floats, Floats]:
+        """Return how ramps make hats: each ends one (-1) and begins the next (+1); the first starts at 1."""
+        counts = [len(knots) for knots in self.knots_]
+        starts = np.cumsum([0, *counts[:-1]])
+        ends = [start + j for start, count in zip(starts, counts, strict=True) for j in range(count - 1)]
+        steps = np.zeros((len(ends), sum(counts)))
+        steps[np.arange(len(ends)), ends] = -1.0
+        steps[np.arange(len(ends)), np.asarray(ends, dtype=int) + 1] = 1.0
+        first = np.zeros(sum(counts))
+        first[starts] = 1.0
+        return steps, first
 
 
 def _knots(present: Floats, levels: Floats) -> Floats:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import ROOT, Server, cpu_s, waited
+from bench.servers.processes import ROOT, Server, cpu_s, waited
 from utils import embedded_mongo
 from utils.mongo import connection, indexes
 from utils.mongo.connection import Database
@@ -66,7 +66,7 @@ class Setting:
 
     def _plain(self, name: str, settings: dict[str, str]) -> Server:
         log = self.folder / f"{name}.log"
-        arguments = ["-c", "bench/plain.conf.py", f"bench.baselines:{name}()"]
+        arguments = ["-c", "bench/servers/plain.conf.py", f"bench.servers.baselines:{name}()"]
         return Server(name, arguments, log, ready="/", **settings)
 
     def n_stored(self) -> int:
@@ -96,7 +96,7 @@ def prepared(folder: Path) -> Iterator[Setting]:
 
 def _train(setting: Setting) -> None:
     models = setting.folder / "models"
-    _run(["bench.models", str(models)], setting)
+    _run(["bench.servers.models", str(models)], setting)
     for model in MODELS:
         _run(["model", "--models", str(models), "train", model, "--promote"], setting)
 

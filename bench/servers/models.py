@@ -26,7 +26,7 @@ name: {name}
 task: classification
 target: {{name: {target}, classes: {{0: "no", 1: "yes"}}, positive: 1}}
 data: {{train: {data}}}
-pipeline: bench.models:{name}
+pipeline: bench.servers.models:{name}
 features:
 {features}
 metrics: [roc_auc]

@@ -1,0 +1,1 @@
+"""What ``bench.serving`` compares: servers, their models, and the load on them."""
