@@ -27,6 +27,8 @@ keepalive = 75
 # The heartbeat file must not wait for a slow disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a heartbeat, no data
 control_socket_disable = True
+# Whose word is taken for the scheme; nobody's unless told.
+forwarded_allow_ips = ",".join(settings.trusted_proxies)
 accesslog = None
 loglevel = settings.log_level.lower()
 

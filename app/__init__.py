@@ -2,7 +2,20 @@
 
 from flask import Flask, redirect
 
-from app import dashboard, health, labels, lifecycle, openapi, predict, problems, reports, retraining
+from app import (
+    browsers,
+    dashboard,
+    health,
+    labels,
+    lifecycle,
+    openapi,
+    peers,
+    predict,
+    problems,
+    reports,
+    retraining,
+    sessions,
+)
 from app.context import KEY
 from app.lean import LeanFlask
 from mlops.services import Services
@@ -14,7 +27,12 @@ def create_app(services: Services) -> Flask:
     app.extensions[KEY] = services
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
     app.before_request(services.ensure_started)
+    # What is wrong with these stops the start, not the first request.
+    _ = services.keys, services.limits
+    peers.check_trusted(services.settings.trusted_proxies)
     problems.init_app(app)
+    browsers.init_app(app)
+    sessions.init_app(app)
     predict.init_app(app)
     retraining.init_app(app)
     for module in (health, labels, lifecycle, reports, openapi, dashboard):

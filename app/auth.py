@@ -1,22 +1,26 @@
-"""Who may do what: keys for predicting and labelling, admin keys for everything else."""
+"""Who may do what: by key, by the session of a browser that has shown one, or from this machine without any.
+
+What browsers must not be tricked into is decided in ``app.browsers``; how often a caller may ask, in
+``app.limiting``.
+"""
 
 import base64
 import binascii
-import hmac
-import ipaddress
-from collections.abc import Callable, Sequence
-from functools import lru_cache, wraps
-from typing import Literal, ParamSpec, TypeVar
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from flask import request
 
-from app.context import services
+from app import browsers, limiting, peers, sessions
+from app.context import CALLER, services
+from mlops.keys import Key, Scope
+from mlops.services import Services
 from utils.errors import ForbiddenError, UnauthorizedError
-from utils.settings import Settings
 
-Scope = Literal["predict", "admin"]
 P = ParamSpec("P")
 R = TypeVar("R")
+READING = ("GET", "HEAD")
 
 
 def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -25,7 +29,7 @@ def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            check(scope, services().settings)
+            check(scope, services())
             return view(*args, **kwargs)
 
         return guarded
@@ -33,67 +37,83 @@ def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def check(scope: Scope, settings: Settings) -> None:
-    """Raise UnauthorizedError or ForbiddenError unless this request may do ``scope``."""
-    if not settings.api_keys and not settings.admin_api_keys:
-        _check_anonymous(settings)
+def check(scope: Scope, services: Services) -> None:
+    """Raise unless this request may do ``scope``, and may do so now.
+
+    Raises
+    ------
+    UnauthorizedError
+        Without a key that is known and not expired.
+    ForbiddenError
+        If the key is for other things, or another site's page made the browser ask.
+    TooManyRequestsError
+        Beyond RATE_LIMIT.
+    """
+    environ, settings = request.environ, services.settings
+    address = peers.address(settings.trusted_proxies)
+    environ[CALLER] = address
+    if not services.keys.is_used:
+        limiting.spend(services, address)
+        _check_anonymous(services)
         return
-    key = _given_key()
+    given = _given_key()
+    key = services.keys.find(given) if given is not None else sessions.key(services)
+    limiting.spend(services, address if key is None else key.name)
+    _check_key(key, scope, is_given=given is not None)
+    assert key is not None  # noqa: S101  narrows the type
+    environ[CALLER] = key.name
+
+
+def _check_anonymous(services: Services) -> None:
+    settings = services.settings
+    if not settings.allow_anonymous:
+        if not peers.is_local():
+            raise ForbiddenError(
+                "No keys are set, so only this machine is answered. Set API_KEYS and ADMIN_API_KEYS "
+                "(or ALLOW_ANONYMOUS=true to answer everybody)."
+            )
+        browsers.check_host(settings.host)
+    if request.method not in browsers.SAFE:
+        browsers.check_origin(settings.cors_origins)
+        if request.path.startswith("/dashboard"):
+            sessions.check_token(sessions.ANONYMOUS, services)
+
+
+def _check_key(key: Key | None, scope: Scope, *, is_given: bool) -> None:
     if key is None:
-        raise UnauthorizedError("Send a key in X-API-Key or as Authorization: Bearer.")
-    if _is_among(key, settings.admin_api_keys):
-        return
-    if not _is_among(key, settings.api_keys):
-        raise UnauthorizedError("This key is not known here.")
-    if scope == "admin":
-        raise ForbiddenError("This needs one of ADMIN_API_KEYS.")
+        asked = "Send a key in X-API-Key or as Authorization: Bearer."
+        raise UnauthorizedError("This key is not known here." if is_given else asked)
+    if key.is_expired:
+        raise UnauthorizedError("This key has expired.")
+    if scope not in key.scopes and not _is_reading(key, scope):
+        raise ForbiddenError(f"The key {key.name!r} is not for this: it needs the scope {scope}.")
 
 
-def _check_anonymous(settings: Settings) -> None:
-    if not settings.allow_anonymous and not is_local():
-        raise ForbiddenError(
-            "No keys are set, so only this machine is answered. Set API_KEYS and ADMIN_API_KEYS "
-            "(or ALLOW_ANONYMOUS=true to answer everybody)."
-        )
+def _is_reading(key: Key, scope: Scope) -> bool:
+    """Tell whether a key that may see everything is only looking at what admins may change."""
+    return scope in ("admin", "metrics") and "read" in key.scopes and request.method in READING
 
 
-def is_local() -> bool:
-    """Tell whether the caller is on this machine; a caller behind a proxy on this machine is not."""
+def _given_key() -> bytes | None:
     environ = request.environ
-    if environ.get("HTTP_X_FORWARDED_FOR") or environ.get("HTTP_FORWARDED"):
-        return False
-    return _is_loopback(environ.get("REMOTE_ADDR", ""))
-
-
-@lru_cache(maxsize=1_024)
-def _is_loopback(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
-
-
-def _given_key() -> str | None:
-    if key := request.headers.get("X-API-Key"):
-        return key
-    scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
+    if key := environ.get("HTTP_X_API_KEY"):
+        return _raw(key)
+    scheme, _, rest = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer":
-        return rest.strip()
-    # Browsers know no other way to send a key with a page; pages only show, so GET is enough.
-    if scheme.lower() == "basic" and request.method in ("GET", "HEAD"):
+        return _raw(rest.strip())
+    # Tools that know only names and passwords: pages only show, so reading is enough.
+    if scheme.lower() == "basic" and request.method in READING:
         return _password(rest)
     return None
 
 
-def _password(text: str) -> str | None:
+def _raw(header: str) -> bytes:
+    """Return the bytes that came; WSGI shows them as Latin-1."""
+    return header.encode("latin-1", "replace")
+
+
+def _password(text: str) -> bytes | None:
     try:
-        return base64.b64decode(text, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+        return base64.b64decode(text, validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
         return None
-
-
-def _is_among(key: str, known: Sequence[str]) -> bool:
-    """Compare with every key, in constant time, so that the time tells nothing."""
-    return sum(hmac.compare_digest(key.encode(), one.encode()) for one in known) > 0

@@ -7,6 +7,8 @@ from flask import Flask, current_app, request
 from mlops.services import Services
 
 KEY = "vigia"
+# Where in a request's environ its caller is named, once it is known.
+CALLER = "vigia.caller"
 
 
 def services() -> Services:
@@ -20,5 +22,5 @@ def services_of(app: Flask) -> Services:
 
 
 def requester() -> str:
-    """Return who asks, for the history: the address, as keys have no names yet."""
-    return request.remote_addr or "unknown"
+    """Return who asks, for the history: the name of the key, else the address."""
+    return str(request.environ.get(CALLER) or request.remote_addr or "unknown")

@@ -15,7 +15,7 @@ blueprint = Blueprint("labels", __name__)
 
 @blueprint.post("/labels")
 @blueprint.post("/feedback")
-@needs("predict")
+@needs("label")
 def labels() -> Response:
     """Take in labels by prediction id; sent twice they count once, and the last one wins."""
     accepted = services().labelling.put(_given())

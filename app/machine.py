@@ -18,10 +18,13 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
 from types import FrameType
+from urllib.error import HTTPError
 
 import click
 
+from mlops.keys import KeyRing
 from model.folders import folders
 from model.spec import load_all
 from utils import embedded_mongo
@@ -149,7 +152,7 @@ class Machine:
         example = self._example()
         if example is None:
             return False
-        header = " -H 'X-API-Key: …'" if self._settings.api_keys or self._settings.admin_api_keys else ""
+        header = " -H 'X-API-Key: …'" if KeyRing(self._settings).is_used else ""
         click.echo(
             f"\n  Dashboard   {self.url}/dashboard\n  API         {self.url}/docs\n\n"
             f"  curl {self.url}/predict{header} -H 'Content-Type: application/json' \\\n"
@@ -162,6 +165,9 @@ class Machine:
         try:
             self._get("/readyz")
             schema = json.loads(self._get(f"/models/{self._settings.default_model}/schema"))
+        except HTTPError as error:
+            # Keys in files are known by their digests only.
+            return {"…": "…"} if error.code == HTTPStatus.UNAUTHORIZED else None
         except (OSError, ValueError):
             return None
         example: dict[str, object] = schema["examples"][0]

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from mlops import labelling
 from mlops.clock import Clock
 from mlops.drift_command import drift_group
+from mlops.key_command import key_group
 from mlops.labelling import Given
 from mlops.later_commands import LaterGroup
 from mlops.operations import Operations
@@ -303,6 +304,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
 
 
 main.add_command(drift_group(lambda: _operations()))
+main.add_command(key_group(lambda: _errors()))
 
 
 if __name__ == "__main__":

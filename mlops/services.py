@@ -4,17 +4,21 @@ Light on purpose: with a compiled champion no scikit-learn, pandas, scipy or tra
 ``mlops.operations`` adds what clock and command line need.
 """
 
+import hashlib
+import hmac
 import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from mlops import tasks
 from mlops.answer_log import SpooledAnswers
+from mlops.keys import KeyRing
 from mlops.labelling import Labelling
+from mlops.limits import Limits
 from mlops.registry import Registry, signing_key
 from mlops.rejections import Rejections
 from mlops.repeating import Repeating
@@ -88,6 +92,21 @@ class Services:
         if uri is None:
             raise UnavailableError("MONGO_URI is not set. `python -m app` starts a private MongoDB.")
         return connection.connect(uri, self.settings.mongo_db)
+
+    @cached_property
+    def keys(self) -> KeyRing:
+        """Who holds which key."""
+        return KeyRing(self.settings)
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """How often one caller may ask."""
+        return Limits.build(self.settings)
+
+    @lru_cache  # noqa: B019  one object a process
+    def secret_for(self, use: str) -> bytes:
+        """Return a key for one use, made of the one that signs models, so all replicas have the same."""
+        return hmac.digest(signing_key(self.settings), f"vigia {use}".encode(), hashlib.sha256)
 
     @cached_property
     def predictions(self) -> PredictionStore:

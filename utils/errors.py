@@ -12,6 +12,7 @@
     ├── TooLargeError          413
     ├── UnsupportedTypeError   415
     ├── InvalidRowsError       422  with one Fault for each thing that is wrong
+    ├── TooManyRequestsError   429  with seconds after which to try again
     └── UnavailableError       503  with seconds after which to try again
         └── SpoolFullError     503  nothing answered would be kept, so nothing is answered
 
@@ -130,6 +131,18 @@ class InvalidRowsError(VigiaError):
     def __init__(self, detail: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(detail)
         self.faults = tuple(faults)
+
+
+class TooManyRequestsError(VigiaError):
+    """This caller asks more often than RATE_LIMIT allows; ``retry_after_s`` says when it may again."""
+
+    status = 429
+    code = "rate_limit"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class UnavailableError(VigiaError):

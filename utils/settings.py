@@ -51,6 +51,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     api_keys: Annotated[Words, Secret, Meta(description="Keys that may predict and label, by commas.")] = ()
     admin_api_keys: Annotated[Words, Secret, Meta(description="Keys that may do everything, by commas.")] = ()
+    api_keys_file: Annotated[
+        Path | None,
+        Meta(description="File of keys, named or plain, read again when it changes (`mlops keys new`)."),
+    ] = None
+    admin_api_keys_file: Annotated[
+        Path | None, Meta(description="The same for keys that may do everything.")
+    ] = None
     allow_anonymous: Annotated[
         bool, Meta(description="With no keys set: answer everybody, not only this machine.")
     ] = False
@@ -65,6 +72,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_pending: Annotated[
         int, Meta(ge=1, description="Most predictions under way in one web process; more get 503.")
     ] = 64
+    rate_limit: Annotated[
+        str | None,
+        Meta(description="Most requests of one key, else of one address: `600/minute; 20/second`."),
+    ] = None
+    rate_limit_storage: Annotated[
+        Literal["memory", "mongodb"],
+        Meta(description="Where they are counted: in each web process for itself, or once for all."),
+    ] = "memory"
+    trusted_proxies: Annotated[
+        Words,
+        Meta(description="Addresses or networks of proxies whose `X-Forwarded-*` headers are believed."),
+    ] = ()
+    cors_origins: Annotated[
+        Words, Meta(description="Origins whose pages may call the API, by commas. Unset: none.")
+    ] = ()
     spool_max_bytes: Annotated[
         int, Meta(ge=1_000_000, description="Most bytes one web process keeps while MongoDB is away.")
     ] = 1_073_741_824
@@ -185,7 +207,8 @@ def _lookup(setting: Setting, variables: Mapping[str, str]) -> str | None:
     for variable in (setting.variable, *ALIASES.get(setting.name, ())):
         if variables.get(variable):
             return variables[variable]
-        if setting.is_secret and variables.get(f"{variable}_FILE"):
+        has_own_file = f"{setting.name}_file" in Settings.__struct_fields__
+        if setting.is_secret and not has_own_file and variables.get(f"{variable}_FILE"):
             return _read_secret(f"{variable}_FILE", Path(variables[f"{variable}_FILE"]))
     return None
 
