@@ -23,6 +23,7 @@ from scipy import stats
 from mlops.counting import Counter
 from mlops.record import LoggedRequest, documents
 from model.monitoring import PREDICTION, PROBABILITY, ModelReference, Policy, Timeline, decide
+from model.monitoring.stacked import Stacked
 from utils import embedded_mongo
 from utils.mongo import connection, indexes
 from utils.mongo.counts import Cell, CountStore
@@ -161,7 +162,8 @@ def fill(counts: CountStore, reference: ModelReference, n_rows: int) -> None:
 def week(counts: CountStore, reference: ModelReference, n_rows: int) -> Timeline:
     """Return the stored week as a check reads it."""
     stored = counts.hours("songs", str(n_rows), START, START + timedelta(hours=WEEK))
-    return Timeline(tuple(reference.counts_from(stored[hour]) for hour in sorted(stored)))
+    matrices = reference.matrices_from([stored[hour] for hour in sorted(stored)])
+    return Timeline(Stacked(len(stored), matrices, reference.layouts))
 
 
 if __name__ == "__main__":

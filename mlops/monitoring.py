@@ -20,6 +20,7 @@ from model.monitoring.policy import Policy, Timeline
 from model.monitoring.reference import ModelReference
 from model.monitoring.results import DriftResult, FeatureDrift, overall
 from model.monitoring.shapes import shapes
+from model.monitoring.stacked import Stacked
 from model.spec import Spec
 from utils.errors import UnavailableError
 from utils.mongo.counts import CountStore
@@ -103,7 +104,7 @@ class Monitor:
             **result.to_document(),
             "alarms": self._explained(spec.name, version, result, baseline.reference, timeline.last),
             "activity": self._activity(spec.name, end) if kind == "scheduled" else [],
-            "shapes": shapes(baseline.reference, learnt.total(timeline.periods)),
+            "shapes": shapes(baseline.reference, timeline.stacked.total()),
         }
         if self.reports.add(report):
             self._tell(spec.name, version, result, report, at)
@@ -133,9 +134,8 @@ class Monitor:
     ) -> Timeline:
         stored = self.counts.hours(model, version, start, end)
         hours = [start + i * HOUR for i in range((end - start) // HOUR)]
-        nothing = reference.total([])
-        periods = tuple(reference.counts_from(stored[hour]) if hour in stored else nothing for hour in hours)
-        return Timeline(periods, last=(end - EPOCH) // HOUR - 1)
+        matrices = reference.matrices_from([stored.get(hour) for hour in hours])
+        return Timeline(Stacked(len(hours), matrices, reference.layouts), last=(end - EPOCH) // HOUR - 1)
 
     def _explained(
         self, model: str, version: str, result: DriftResult, reference: ModelReference, last: int

@@ -85,17 +85,18 @@ def normal_z(level: Floats | float) -> Floats:
     return np.asarray(-special.ndtri(level), dtype=np.float64)
 
 
-def share_beyond(p: float, n: float, z: float) -> float:
+def share_beyond(p: Floats | float, n: Floats | float, z: Floats | float) -> Floats:
     """Return the smallest share of n rows that ``binomial_z`` puts beyond z for chance p; at most 1."""
-    p, needed = max(p, 1e-300), z * z / (2 * n) if n > 0 else math.inf
-    if p >= 1 or needed >= -math.log(p):
-        return 1.0
+    p, n, z = np.broadcast_arrays(np.maximum(np.asarray(p, dtype=np.float64), 1e-300), n, z)
+    needed = np.where(n > 0, z * z / (2 * np.maximum(n, 1e-9)), np.inf)
+    is_out_of_reach = (p >= 1) | (needed >= -np.log(p))
+    p, needed = np.where(is_out_of_reach, 0.5, p), np.where(is_out_of_reach, 0.1, needed)
     # Newton's method from above the root (Pinsker's inequality says where): convex, so it never overshoots.
-    q = min(p + math.sqrt(needed / 2), 1 - 1e-12)
+    q = np.minimum(p + np.sqrt(needed / 2), 1 - 1e-12)
     for _ in range(_N_NEWTON):
-        q -= (_coin_divergence(q, p) - needed) / math.log(q * (1 - p) / (p * (1 - q)))
-    return min(1.0, q + 1 / n)
+        q = q - (_coin_divergence(q, p) - needed) / np.log(q * (1 - p) / (p * (1 - q)))
+    return np.where(is_out_of_reach, 1.0, np.minimum(1.0, q + 1 / np.maximum(n, 1e-9)))
 
 
-def _coin_divergence(q: float, p: float) -> float:
-    return q * math.log(q / p) + (1 - q) * math.log((1 - q) / (1 - p))
+def _coin_divergence(q: Floats, p: Floats) -> Floats:
+    return np.asarray(q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p)))

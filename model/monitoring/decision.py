@@ -52,7 +52,7 @@ def decide(reference: ModelReference, timeline: Timeline, policy: Policy | None 
     features, quality = check.answers("distribution", streams), check.answers("rate", rates)
     agreements = check.agreements(pairs, {one.feature for one in (*features, *quality) if one.is_drift})
     verdict = overall((*features, *(one for one in (*quality, *agreements) if one.is_drift)))
-    n_rows = sum(period.n_rows for period in timeline.periods)
+    n_rows = timeline.stacked.n_rows()
     return DriftResult(verdict, policy.name, policy.parameters(), n_rows, features, quality, agreements)
 
 
@@ -74,12 +74,12 @@ def _questions(
     streams: list[Stream] = []
     rates: list[Stream] = []
     for name, feature in reference.features.items():
-        windows = summed_windows(name, feature.cells.n_counts, timeline, spans)
+        windows = summed_windows(timeline.stacked.parts[name], spans)
         streams.append(feature_stream(feature, windows, spans, policy.delta_of(name)))
         rates += quality_streams(feature, windows, spans, policy.quality_delta)
     if reference.pairs is None:
         return streams, rates, []
-    windows = summed_windows(PAIRS, reference.pairs.cells.n_counts, timeline, spans)
+    windows = summed_windows(timeline.stacked.parts[PAIRS], spans)
     return streams, rates, pair_streams(reference.pairs, windows, spans, policy.delta_of)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from model.monitoring.arrays import Ints
 from model.monitoring.cells import CategoryCells
 from model.monitoring.feature import FeatureReference
-from model.monitoring.policy import Timeline
 from model.monitoring.results import Check, Place, Role
+from model.monitoring.stacked import Matrix
 
 Shape = Literal["number", "category", "rate"]
 
@@ -92,19 +93,17 @@ class Evidence:
         return self.strength > 1
 
 
-def summed_windows(name: str, n_cells: int, timeline: Timeline, spans: Sequence[Span]) -> Ints:
-    """Add up one part's counts over the periods of each span; shape (n_spans, n_cells)."""
-    needed = {span.n_ago for span in spans} | {span.n_ago + span.n_periods for span in spans}
-    running = np.zeros(n_cells, dtype=np.int64)
-    sums = {0: running.copy()}
-    # One pass from the newest period to the oldest; a span is the difference of two running sums.
-    for back, period in enumerate(reversed(timeline.periods), start=1):
-        running += period.parts[name].values
-        if back in needed:
-            sums[back] = running.copy()
-    return np.stack(
-        [sums.get(span.n_ago + span.n_periods, running) - sums.get(span.n_ago, running) for span in spans]
-    )
+def summed_windows(matrix: Matrix, spans: Sequence[Span]) -> Ints:
+    """Add up one part's counts over the periods of each span; (n_periods, n_cells) to (n_spans, n_cells)."""
+    n = len(matrix)
+    ends = [n - span.n_ago for span in spans]
+    starts = [max(0, end - span.n_periods) for end, span in zip(ends, spans, strict=True)]
+    edges = sorted({0, *starts, *ends})
+    # Each period is added once, in a run between two edges; a span is the difference of two running sums.
+    runs = [matrix[low:high].sum(axis=0, dtype=np.int64) for low, high in pairwise(edges)]
+    sums = np.cumsum([np.zeros(matrix.shape[1], dtype=np.int64), *runs], axis=0)
+    place = {edge: number for number, edge in enumerate(edges)}
+    return np.asarray(sums[[place[end] for end in ends]] - sums[[place[start] for start in starts]])
 
 
 def largest_gap(reference: Ints, window: Ints) -> Place:

@@ -132,8 +132,8 @@ class ShareTest:
 
     def _limit(self, place: int, n: float, z: float, is_up: bool) -> float:
         if is_up:
-            return share_beyond(float(self.up[place]), n, z)
-        return 1 - share_beyond(1 - float(self.down[place]), n, z)
+            return float(share_beyond(self.up[place], n, z))
+        return 1 - float(share_beyond(1 - self.down[place], n, z))
 
     def _z(self, levels: Floats) -> Floats:
         return normal_z(levels * self.part / (2 * len(self.cells)))

@@ -17,7 +17,7 @@ def onset(stream: Stream, evidence: Evidence, timeline: Timeline) -> int | None:
     place, window = evidence.place, evidence.window
     if place is None or not window.sum() or not stream.m:
         return None
-    periods = stream.read(np.stack([period.parts[stream.part].values for period in timeline.periods]))
+    periods = stream.read(timeline.stacked.parts[stream.part].astype(np.int64))
     middle = (_share(stream.reference, evidence) + _share(window, evidence)) / 2
     gains = _within(periods, evidence) - middle * periods.sum(axis=1)
     sums = np.concatenate([[0.0], np.cumsum(gains if place.is_up else -gains)])

@@ -1,10 +1,12 @@
 """How to decide: the settings of a drift check, and the windows it is made over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from model.monitoring.reference import ModelCounts
+from model.monitoring.stacked import Stacked
 
 PolicyName = Literal["margin", "holm", "benjamini_hochberg", "ks_pvalue"]
 
@@ -85,13 +87,13 @@ class Policy:
         return common | sizes | extra
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeline:
     """Counts of successive periods (hours, days), the newest last.
 
     Parameters
     ----------
-    periods : tuple of ModelCounts
+    periods : sequence of ModelCounts
         Without gaps: a period without rows has empty counts. ``margin`` looks at as many of the newest as its
         longest horizon has (a week); the other policies look at all of them as one window.
     last : int
@@ -99,15 +101,20 @@ class Timeline:
         windows are looked at however often one asks.
     """
 
-    periods: tuple[ModelCounts, ...]
+    periods: Sequence[ModelCounts]
     last: int = 0
+
+    @cached_property
+    def stacked(self) -> Stacked:
+        """The same counts, one matrix a part."""
+        return Stacked.of(self.periods)
 
     @staticmethod
     def of(counts: ModelCounts) -> "Timeline":
         """Return the timeline of a single window."""
         return Timeline((counts,))
 
-    def same_phase(self, season: int) -> tuple[ModelCounts, ...]:
+    def same_phase(self, season: int) -> Sequence[ModelCounts]:
         """Return the earlier periods at the same place in a season, such as the same hour of earlier weeks.
 
         Their sum makes a reference in which the season is normal:

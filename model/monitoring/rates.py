@@ -36,10 +36,11 @@ def rates_evidence(
     z = _z(streams, levels)
     # Equal strengths, such as zeros, are shown for the longest window: it has the most rows.
     rows = len(levels) - 1 - strengths[::-1].argmax(axis=0)
-    return [
-        _evidence(stream, row, *map(float, (strengths[row, i], n[row, i], up[i], down[i], z[row, i])))
-        for i, (stream, row) in enumerate(zip(streams, rows.tolist(), strict=True))
-    ]
+    every = np.arange(len(streams))
+    n, z = n[rows, every], z[rows, every]
+    limits = zip(share_beyond(up, n, z).tolist(), (1 - share_beyond(1 - down, n, z)).tolist(), strict=True)
+    decided = zip(streams, rows.tolist(), strengths[rows, every].tolist(), limits, strict=True)
+    return [_evidence(*one) for one in decided]
 
 
 def rate_strengths(
@@ -70,15 +71,13 @@ def _limits(streams: Sequence[Stream], budget: Budget, design_effects: Floats) -
     return np.minimum(1.0, np.maximum(share + delta, high)), np.maximum(0.0, np.minimum(share - delta, low))
 
 
-def _evidence(
-    stream: Stream, row: int, strength: float, n: float, up: float, down: float, z: float
-) -> Evidence:
+def _evidence(stream: Stream, row: int, strength: float, limits: tuple[float, float]) -> Evidence:
     window = stream.windows[row]
     before, after = _share(stream.reference), _share(window)
     if before is None or after is None:
         return Evidence("rate_change", None, None, 0.0, stream.spans[row], window)
     is_up = after >= before or stream.check in _ONE_SIDED
-    limit = share_beyond(up, n, z) if is_up else 1 - share_beyond(1 - down, n, z)
+    limit = limits[0] if is_up else limits[1]
     change, place = abs(after - before), Place(0, False, is_up)
     return Evidence("rate_change", change, abs(limit - before), strength, stream.spans[row], window, place)
 

@@ -6,15 +6,19 @@ anything.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
 
 from model.monitoring.cells import MAX_CELLS, Cells, Counts, total
 from model.monitoring.columns import Column, NumberColumn
 from model.monitoring.feature import FeatureReference, Kind, Range, fit_feature
+from model.monitoring.packing import unpack_rows
 from model.monitoring.pairs import PAIRS, PairReference, fit_pairs
 from model.monitoring.reference_file import read_reference, write_reference
 
@@ -132,6 +136,21 @@ class ModelReference:
                 for name, cells in self._cells().items()
             }
         )
+
+    def matrices_from(self, rows: Sequence[Mapping[str, bytes] | None]) -> dict[str, NDArray[Any]]:
+        """Read many counts kept by ``ModelCounts.to_parts``, or None where there are none, a matrix a name.
+
+        Each has the shape (n_rows, n_counts). Raises as ``counts_from`` does.
+        """
+        return {
+            name: unpack_rows([row and row.get(name) for row in rows], cells.layout, cells.n_counts)
+            for name, cells in self._cells().items()
+        }
+
+    @property
+    def layouts(self) -> dict[str, int]:
+        """Checksum of the cells of each part."""
+        return {name: cells.layout for name, cells in self._cells().items()}
 
     def total(self, counts: Iterable[ModelCounts]) -> ModelCounts:
         """Add up any number of counts, none giving zeros."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.monitoring.cells import Counts, NumberCells, fit_category_cells, fit_number_cells, total
-from model.monitoring.packing import pack, unpack
+from model.monitoring.packing import pack, unpack, unpack_rows
 from utils.errors import IntegrityError
 
 ANYTHING = st.one_of(
@@ -177,3 +177,19 @@ def test_a_decompression_bomb_is_not_blown_up():
 
     with pytest.raises(IntegrityError, match="should have 5 bytes"):
         unpack(small)
+
+
+@pytest.mark.parametrize("large", [3, 300, 70_000])
+def test_many_packed_counts_are_read_as_one_matrix(large):
+    rows = [np.array([0, 1, 2]), np.array([large, 0, 0])]
+
+    found = unpack_rows([pack(rows[0], 7), None, pack(rows[1], 7)], 7, 3)
+
+    assert found.tolist() == [rows[0].tolist(), [0, 0, 0], rows[1].tolist()]
+
+
+def test_counts_of_other_cells_do_not_become_rows_of_a_matrix():
+    with pytest.raises(ValueError, match="different cells"):
+        unpack_rows([pack(np.arange(3), 8)], 7, 3)
+    with pytest.raises(IntegrityError, match="length"):
+        unpack_rows([pack(np.arange(4), 7)], 7, 3)

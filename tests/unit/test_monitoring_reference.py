@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from model.monitoring import PREDICTION, ModelReference, Policy, Timeline, decide
+from model.monitoring.stacked import Stacked
 from utils.errors import IntegrityError
 
 KINDS = {"tempo": "number", "fuel": "category", "seen_on": "date", PREDICTION: "category"}
@@ -117,3 +118,14 @@ def test_columns_without_any_value_can_be_learnt_and_checked():
 
     assert all(check.verdict == "insufficient_data" for check in result.features)
     assert {check.feature for check in result.quality if check.is_drift} >= {"empty", "none"}
+
+
+def test_stored_hours_are_read_as_one_stack_that_equals_them_one_by_one(reference):
+    hours = [reference.count(training(n, seed=n)) for n in (40, 300)]
+    stored = [hours[0].to_parts(), None, hours[1].to_parts()]
+
+    stack = Stacked(3, reference.matrices_from(stored), reference.layouts)
+
+    assert list(stack) == [hours[0], reference.total([]), hours[1]]
+    assert stack.total() == stack[::2].total() == reference.total(hours)
+    assert stack.n_rows() == 340
