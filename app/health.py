@@ -20,8 +20,15 @@ def alive() -> Response:
 def ready() -> tuple[Response, int]:
     """Say whether predictions can be answered, and why not; MongoDB being away only degrades."""
     readiness = services().readiness()
-    body = jsonify(status=readiness.status, ready=readiness.is_ready, reasons=readiness.reasons)
+    body = jsonify(
+        status=readiness.status, ready=readiness.is_ready, reasons=readiness.reasons, log=_log_counts()
+    )
     return body, 200 if readiness.is_ready else 503
+
+
+def _log_counts() -> dict[str, int]:
+    counts = services().log_counts()
+    return counts._asdict() | {"difference": counts.difference}
 
 
 for path in LIVE_PATHS:

@@ -42,13 +42,14 @@ from utils.mongo.reports import ReportStore
 from utils.mongo.training_jobs import TrainingJobStore
 from utils.mongo.versions import VersionStore
 from utils.settings import Settings
-from utils.spool import Spool
+from utils.spool import LogCounts, Spool
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 15.0
 FOLLOW_S = 1.0
 REJECTIONS_S = 5.0
+COUNTS_S = 1.0
 CHECK_TIMEOUT_S = 20.0
 
 
@@ -189,6 +190,7 @@ class Services:
         return [
             Repeating("following champions", self.serving.refresh, FOLLOW_S),
             Repeating("storing rejections", self.rejections.store, REJECTIONS_S),
+            Repeating("counting the log", self.shipper.books.publish, COUNTS_S),
         ]
 
     def ensure_started(self) -> None:
@@ -232,6 +234,7 @@ class Services:
             # A batch that hangs still uses the spool; the next process then takes it over.
             if self.shipper.stop():
                 self.spool.close()
+                self.shipper.settle()
             connection.close(self.db)
 
     def readiness(self) -> Readiness:
@@ -245,6 +248,14 @@ class Services:
         if self.shipper.outage_since is not None:
             reasons.append(f"MongoDB is away; {self.spool.pending} answers wait in the spool")
         return Readiness(True, reasons)
+
+    def log_counts(self) -> LogCounts:
+        """Return how many rows were answered, are stored and wait in spools, over all processes here.
+
+        All that used this ``STATE_DIR`` count, also those that ended or were killed. ``difference`` is 0
+        unless rows were set aside.
+        """
+        return self.shipper.books.total()
 
     def names(self) -> list[str]:
         """Return the names of all models, in order."""

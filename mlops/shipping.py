@@ -5,6 +5,9 @@ it by majority, whatever happens in between. Spools of processes that died are t
 A document that MongoDB refuses for itself is written to ``refused/`` in the folder of the spools, and the
 others go on.
 
+Every row is counted when it is answered and when MongoDB has acknowledged it, and both counts stand in the
+ledger beside the spools, so that each process can tell those of all.
+
 Start it in the process that uses the spool, after fork: neither threads nor SQLite survive one.
 Stays away from the driver: whatever has ``add_many`` will do.
 """
@@ -22,10 +25,11 @@ from typing import Protocol
 
 import msgspec
 
+from mlops.bookkeeping import Books
 from mlops.pacing import Pace
 from mlops.record import Document, UnreadableRecordError, decode, documents
 from utils.errors import UnavailableError
-from utils.spool import Entry, Spool, adopt_orphans
+from utils.spool import Entry, LogCounts, Spool, adopt_orphans
 from utils.time import now
 
 log = logging.getLogger(__name__)
@@ -87,6 +91,8 @@ class Shipper:
         Since when MongoDB has not taken anything.
     pace : Pace
         For those who answer, to keep step with what is shipped.
+    books : Books
+        Counts of all spools in the folder; publish them now and then.
     """
 
     def __init__(
@@ -111,6 +117,7 @@ class Shipper:
         self._linger_s = linger_s
         self._adopt_every_s = adopt_every_s
         self._adopted: list[Spool] = []
+        self._n_set_aside: dict[str, int] = {}
         self._adopt_at = time.monotonic()
         self._pause_s = FIRST_PAUSE_S
         self._taken_at = 0.0
@@ -119,6 +126,7 @@ class Shipper:
         self._stopping = threading.Event()
         self._progress = threading.Condition()
         self.pace = Pace(self._backlog)
+        self.books = Books(folder, self._counted)
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
 
     def _backlog(self) -> int:
@@ -150,9 +158,31 @@ class Shipper:
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             return False
+        self.books.publish()
         for spool in self._adopted:
             spool.close()
         return True
+
+    def settle(self) -> None:
+        """Write the last counts of this process; call it when its spool is closed."""
+        for spool, counts in self._counted().items():
+            if not counts.spooled:
+                self.books.retire(spool, counts)
+        self.books.publish()
+        self.books.close()
+
+    def _counted(self) -> dict[str, LogCounts]:
+        """Return the counts of each spool that is held here and was used, each of one moment."""
+        with self._progress:
+            answered, pending = self._spool.counted()
+            own = {self._spool.id: LogCounts(answered, self.stored, pending)} if answered else {}
+            return own | {spool.id: self._counted_adopted(spool) for spool in self._adopted}
+
+    def _counted_adopted(self, spool: Spool) -> LogCounts:
+        """Return the counts of a spool of which only the positions are known."""
+        answered, pending = spool.counted()
+        n_elsewhere = spool.unreadable + self._n_set_aside[spool.id]
+        return LogCounts(answered, answered - pending - n_elsewhere, pending)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -183,8 +213,10 @@ class Shipper:
         found = [document for entry in entries for document in self._documents(spool, entry)]
         starts = range(0, len(found), self._batch_rows)
         n_stored = sum(self._send(spool, found[start : start + self._batch_rows]) for start in starts)
-        spool.forget(entries[-1].seq + entries[-1].rows - 1)
-        self._count(spool, n_rows, n_stored)
+        with self._progress:  # both or neither, for whoever counts meanwhile
+            spool.forget(entries[-1].seq + entries[-1].rows - 1)
+            self._count(spool, n_rows, n_stored)
+        self.pace.advance()
         return spool.pending >= self._batch_rows
 
     def _documents(self, spool: Spool, entry: Entry) -> list[Document]:
@@ -192,6 +224,7 @@ class Shipper:
             return documents(decode(entry.payload), spool.id, entry.seq)
         except UnreadableRecordError as error:
             path = self._keep(f"{spool.id}-{entry.seq}.payload", entry.payload)
+            self.books.note_set_aside(spool.id, entry.seq, entry.rows)
             log.error("%s %d rows are set aside in %s.", error.detail, entry.rows, path)
             return []
 
@@ -204,6 +237,7 @@ class Shipper:
             refused = [again for document, _ in refused for again in self._refused([document])]
         for document, error in refused:
             path = self._keep(f"{document['spool']}-{document['seq']}.json", _as_json(document, error))
+            self.books.note_set_aside(document["spool"], document["seq"], 1)
             log.error("MongoDB refuses a prediction, which is set aside in %s. %s", path, _brief(error))
         self._note_recovery()
         return len(batch) - len(refused)
@@ -255,29 +289,39 @@ class Shipper:
         return folder / name
 
     def _count(self, spool: Spool, n_rows: int, n_stored: int) -> None:
-        with self._progress:
-            if spool is self._spool:
-                self.stored += n_stored
-                self.set_aside += n_rows - n_stored
-            else:
-                self.recovered += n_rows
-            self._progress.notify_all()
-        self.pace.advance()
+        if spool is self._spool:
+            self.stored += n_stored
+            self.set_aside += n_rows - n_stored
+        else:
+            self.recovered += n_rows
+            self._n_set_aside[spool.id] = self.books.n_set_aside(spool.id)
+        self._progress.notify_all()
 
     def _adopt_if_due(self) -> None:
         if time.monotonic() < self._adopt_at:
             return
         self._adopt_at = time.monotonic() + self._adopt_every_s
         for spool in islice(adopt_orphans(self._folder), MAX_ADOPTED - len(self._adopted)):
-            log.info("Taking over %d predictions that a process left in %s.", spool.pending, spool.id)
-            self._adopted.append(spool)
+            self._adopt(spool)
         self._spool.reserved_bytes = sum(spool.size_bytes for spool in self._adopted)
 
+    def _adopt(self, spool: Spool) -> None:
+        if spool.pending:
+            log.info("Taking over %d predictions that a process left in %s.", spool.pending, spool.id)
+        with self._progress:
+            self._n_set_aside[spool.id] = self.books.n_set_aside(spool.id)
+            self._adopted.append(spool)
+
     def _drop_shipped(self) -> None:
-        for spool in [spool for spool in self._adopted if not spool.pending]:
-            self._adopted.remove(spool)
+        shipped = [spool for spool in self._adopted if not spool.pending]
+        for spool in shipped:
+            self.books.retire(spool.id, self._counted_adopted(spool))
             spool.close()
-        self._spool.reserved_bytes = sum(spool.size_bytes for spool in self._adopted)
+        self._spool.reserved_bytes = sum(spool.size_bytes for spool in self._adopted if spool not in shipped)
+        with self._progress:
+            self._adopted = [spool for spool in self._adopted if spool not in shipped]
+        if shipped:
+            self.books.publish()
 
     def _note_outage(self, error: UnavailableError) -> None:
         self.pace.release()

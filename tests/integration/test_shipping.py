@@ -283,7 +283,7 @@ def test_what_dead_processes_left_is_shipped(db, spool, shipper, folder):
 
     assert stored_ids(db) == sorted(ids)
     assert (shipper.stored, spool.reserved_bytes) == (0, 0)
-    assert {path.name.split(".")[0] for path in folder.iterdir()} == {spool.id}
+    assert {path.name.split(".")[0] for path in folder.iterdir()} == {spool.id, "ledger"}
 
 
 def test_a_process_that_dies_later_is_noticed(db, shipper, folder):
@@ -302,6 +302,57 @@ def wait_for(is_true):
         tries += 1
         assert tries < 3_000, "not within 30 s"
         moment.wait(0.01)
+
+
+def test_the_books_balance_at_every_moment(spool, shipper):
+    shipper.start()
+    found = []
+    for n_rows in (1, 30, 2, 500) * 20:
+        answer(spool, n_rows)
+        found.append(shipper.books.total())
+    assert shipper.drain(30)
+
+    assert {counts.difference for counts in found} == {0}
+    assert [counts.answered for counts in found] == sorted({counts.answered for counts in found})
+    assert shipper.books.total() == (10_660, 10_660, 0)
+
+
+def test_the_books_have_what_a_dead_process_answered_and_did_not_write_down(spool, shipper, folder):
+    code = (
+        "import os, sys, pathlib, utils.spool as s; spool = s.Spool.open(pathlib.Path(sys.argv[1]), "
+        "max_bytes=10**8); spool.append(b'x', 4); spool.peek(9); spool.forget(4); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, check=False)
+    answer(spool, 2)
+    shipper.start()
+
+    wait_for(lambda: shipper.books.total() == (6, 6, 0))
+
+
+def test_the_books_tell_what_was_set_aside_and_count_it_once(spool, shipper, folder):
+    spool.append(b"no record", 3)
+    answer(spool)
+    shipper.start()
+    assert shipper.drain(30)
+
+    assert shipper.books.total() == (4, 1, 0)
+    assert shipper.books.total().difference == shipper.books.n_set_aside(spool.id) == 3
+
+
+def test_the_counts_of_a_process_that_ended_go_on(spool, store, shipper, folder):
+    shipper.start()
+    answer(spool, 6)
+    assert shipper.drain(30)
+    assert shipper.stop()
+    spool.close()
+    shipper.settle()
+    heir = Spool.open(folder, max_bytes=100_000_000)
+    following = Shipper(heir, store, folder)
+    answer(heir, 5)
+
+    assert following.books.total() == (11, 6, 5)
+    following.books.close()
+    heir.close()
 
 
 def test_an_adopted_backlog_counts_against_the_bound(spool, store, shipper, folder):

@@ -1,5 +1,7 @@
 """A durable queue on the local disk: what was appended is still there after the process was killed.
 
+What all of them were given and got rid of stands in one ``ledger``.
+
 One process, one spool: an id, a claim (``claim``: a locked file, so that others see it is alive) and a row of
 segments (``segment``: SQLite files in WAL mode that are appended to, sealed, shipped and deleted as a whole).
 Request threads append, one thread ships. What a dead process left is taken over by ``adopt_orphans``.
@@ -23,7 +25,8 @@ file systems cannot be trusted. A spool does not survive ``fork``: open it in th
 """
 
 from utils.spool.adoption import adopt_orphans
+from utils.spool.ledger import Ledger, LogCounts
 from utils.spool.queue import Spool
 from utils.spool.segment import Entry
 
-__all__ = ["Entry", "Spool", "adopt_orphans"]
+__all__ = ["Entry", "Ledger", "LogCounts", "Spool", "adopt_orphans"]

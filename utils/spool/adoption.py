@@ -12,14 +12,15 @@ log = logging.getLogger(__name__)
 
 
 def adopt_orphans(folder: Path) -> Iterator[Spool]:
-    """Yield the spools in ``folder`` that nobody holds any more and that have something to ship.
+    """Yield the spools in ``folder`` that nobody holds any more and that were used.
 
-    Each is held by this process from then on; ship it and ``close`` it, which removes what is empty.
+    Each is held by this process from then on; ship what it has, if anything, and ``close`` it, which removes
+    what is empty.
     Segments that cannot be read are renamed to ``*.corrupt`` and logged, and never deleted.
     """
     for name in sorted(_names(folder)):
         spool = _adopt(folder, name)
-        if spool is not None and spool.pending:
+        if spool is not None and spool.answered:
             yield spool
         elif spool is not None:
             spool.close()

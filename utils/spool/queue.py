@@ -92,9 +92,13 @@ class Spool:
     @property
     def pending(self) -> int:
         """Rows that are not shipped yet."""
+        return self.counted()[1]
+
+    def counted(self) -> tuple[int, int]:
+        """Return ``answered`` and ``pending`` of one moment."""
         with self._lock:
             active = 0 if self._active is None else self._active.pending
-            return active + sum(segment.pending for segment in self._sealed)
+            return self.answered, active + sum(segment.pending for segment in self._sealed)
 
     @property
     def size_bytes(self) -> int:
