@@ -10,7 +10,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from app.server import memory
 from utils.settings import load
+
+memory.keep_small()  # before the app is imported, for all workers
 
 settings = load(os.environ)
 
