@@ -8,15 +8,18 @@ import base64
 import binascii
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from flask import request
 
-from app import browsers, limiting, peers, sessions
+from app import browsers, limiting, peers, repeating, sessions
 from app.context import CALLER, services
 from mlops.keys import Key, Scope
 from mlops.services import Services
 from utils.errors import ForbiddenError, UnauthorizedError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +32,9 @@ def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            check(scope, services())
+            environ = check(scope, services())
+            if repeating.HEADER in environ and scope in repeating.SCOPES and request.method == "POST":
+                return cast(R, repeating.once(view, *args, **kwargs))
             return view(*args, **kwargs)
 
         return guarded
@@ -37,8 +42,8 @@ def needs(scope: Scope) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def check(scope: Scope, services: Services) -> None:
-    """Raise unless this request may do ``scope``, and may do so now.
+def check(scope: Scope, services: Services) -> "WSGIEnvironment":
+    """Return the environ of this request, or raise unless it may do ``scope``, and may do so now.
 
     Raises
     ------
@@ -55,13 +60,14 @@ def check(scope: Scope, services: Services) -> None:
     if not services.keys.is_used:
         limiting.spend(services, address)
         _check_anonymous(services)
-        return
+        return environ
     given = _given_key()
     key = services.keys.find(given) if given is not None else sessions.key(services)
     limiting.spend(services, address if key is None else key.name)
     _check_key(key, scope, is_given=given is not None)
     assert key is not None  # noqa: S101  narrows the type
     environ[CALLER] = key.name
+    return environ
 
 
 def _check_anonymous(services: Services) -> None:

@@ -8,6 +8,7 @@ from werkzeug.routing import Rule
 
 from app.auth import needs
 from app.context import services
+from app.repeating import MAX_KEY
 from model.columns import describe
 from model.spec import Feature, Spec
 
@@ -133,12 +134,20 @@ def _operation(app: Flask, rule: Rule, method: str) -> dict[str, Any]:
         "tags": [_tag(rule)],
         "summary": (view.__doc__ or "").strip().splitlines()[0].replace("``", "`"),
         "operationId": f"{method.lower()} {rule.rule}",
-        "parameters": [_parameter(name) for name in sorted(rule.arguments)],
+        "parameters": [*map(_parameter, sorted(rule.arguments)), *_headers(rule, method)],
         "responses": {"200": {"description": "Fine"}, "default": PROBLEM},
     }
     if method in ("POST", "PUT"):
         found["requestBody"] = _body(rule)
     return found
+
+
+def _headers(rule: Rule, method: str) -> list[dict[str, Any]]:
+    if method != "POST" or _tag(rule) not in ("Predictions", "Labels"):
+        return []
+    words = "The same key and body within 24 hours get the same answer, and are logged once."
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
+    return [{"name": "Idempotency-Key", "in": "header", "description": words, "schema": schema}]
 
 
 def _parameter(name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from utils import logs
-from utils.errors import InvalidRowsError, TooManyRequestsError, UnavailableError, VigiaError
+from utils.errors import InProgressError, InvalidRowsError, TooManyRequestsError, UnavailableError, VigiaError
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def from_vigia(error: VigiaError) -> Response:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, UnavailableError):
         log.error("%s: %s", error.title, error.detail)
     answer = problem(error.status, error.title, error.detail, **members)
-    if isinstance(error, UnavailableError | TooManyRequestsError):
+    if isinstance(error, UnavailableError | TooManyRequestsError | InProgressError):
         answer.headers["Retry-After"] = str(error.retry_after_s)
     if error.status == HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = 'Bearer realm="vigia"'

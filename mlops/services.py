@@ -19,6 +19,7 @@ from mlops.answer_log import SpooledAnswers
 from mlops.keys import KeyRing
 from mlops.labelling import Labelling
 from mlops.limits import Limits
+from mlops.once import Once
 from mlops.registry import Registry, signing_key
 from mlops.rejections import Rejections
 from mlops.repeating import Repeating
@@ -27,9 +28,11 @@ from mlops.shipping import Shipper
 from mlops.trainings import Trainings
 from model.folders import folders
 from model.spec import Spec, load_all
+from utils.claims import ClaimFile
 from utils.errors import NotFoundError, UnavailableError
 from utils.mongo import connection, indexes
 from utils.mongo.alerts import AlertStore
+from utils.mongo.claims import ClaimStore
 from utils.mongo.connection import Database
 from utils.mongo.counts import CountStore
 from utils.mongo.history import HistoryStore
@@ -170,6 +173,11 @@ class Services:
         return Registry(VersionStore(self.db), self.history, signing_key(self.settings))
 
     @cached_property
+    def once(self) -> Once:
+        """Answers each request that has a key of its own once."""
+        return Once(ClaimFile(self.settings.state_dir / "claims.db"), lambda: ClaimStore(self.db))
+
+    @cached_property
     def spool(self) -> Spool:
         """The local queue of this process."""
         return Spool.open(
@@ -235,6 +243,8 @@ class Services:
             if self.shipper.stop():
                 self.spool.close()
                 self.shipper.settle()
+            if "once" in self.__dict__:
+                self.once.close()
             connection.close(self.db)
 
     def readiness(self) -> Readiness:

@@ -9,6 +9,7 @@
     ├── UnauthorizedError      401  no key or a wrong one
     ├── NotFoundError          404
     ├── ConflictError          409
+    │   └── InProgressError    409  with seconds after which to try again
     ├── TooLargeError          413
     ├── UnsupportedTypeError   415
     ├── InvalidRowsError       422  with one Fault for each thing that is wrong
@@ -94,6 +95,17 @@ class ConflictError(VigiaError):
     status = 409
     code = "conflict"
     title = "Conflict"
+
+
+class InProgressError(ConflictError):
+    """The same is being done just now; ``retry_after_s`` says when to ask for what came out."""
+
+    code = "in_progress"
+    title = "In progress"
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class TooLargeError(VigiaError):

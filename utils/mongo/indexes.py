@@ -14,6 +14,7 @@ from utils.mongo.connection import Database, translated
 DAY_S = 86_400
 REJECTIONS_DAYS = 30  # samples of refused rows help while somebody looks for the cause
 JOB_RUNS_DAYS = 400  # longer than a job that is due once a year
+CLAIMS_DAYS = 1  # for so long an Idempotency-Key is known
 NO_COLLECTION, NO_INDEX = 26, 27
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -71,24 +72,25 @@ def ensure(db: Database, retention_days: int | None) -> None:
         _keep(db, "labels", "at", retention_days)
         _keep(db, "rejections", "at", min(retention_days or REJECTIONS_DAYS, REJECTIONS_DAYS))
         _keep(db, "job_runs", "due_at", JOB_RUNS_DAYS)
+        _keep(db, "claims", "at", CLAIMS_DAYS)
 
 
 def _keep(db: Database, collection: str, field: str, days: int | None) -> None:
     """Have the documents of ``collection`` go ``days`` after ``field``, or stay for ever with None."""
     if days is None:
-        _unless(NO_INDEX, db[collection].drop_index, "retention")
+        _unless((NO_INDEX, NO_COLLECTION), db[collection].drop_index, "retention")
         return
     change = {"name": "retention", "expireAfterSeconds": days * DAY_S}
-    if not _unless(NO_INDEX, db.command, "collMod", collection, index=change):
+    if not _unless((NO_INDEX, NO_COLLECTION), db.command, "collMod", collection, index=change):
         db[collection].create_index(field, name="retention", expireAfterSeconds=days * DAY_S)
 
 
-def _unless(code: int, command: Any, *arguments: Any, **options: Any) -> bool:
-    """Run ``command``; return False where it fails with ``code``."""
+def _unless(codes: tuple[int, ...], command: Any, *arguments: Any, **options: Any) -> bool:
+    """Run ``command``; return False where it fails with one of ``codes``."""
     try:
         command(*arguments, **options)
     except OperationFailure as error:
-        if error.code != code:
+        if error.code not in codes:
             raise
         return False
     return True
