@@ -86,11 +86,10 @@ class Service:
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 30) -> int:
         """Send a signal to the master and wait; returns the exit code."""
+        self.http.clear()  # or it waits a moment for us to notice that it closes
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(timeout_s)
-        self.http.clear()
-        return code
+        return self.process.wait(timeout_s)
 
     def __enter__(self) -> "Service":
         return self
