@@ -14,6 +14,7 @@ from app import (
     problems,
     reports,
     retraining,
+    rollouts,
     sessions,
 )
 from app.context import KEY
@@ -35,7 +36,7 @@ def create_app(services: Services) -> Flask:
     sessions.init_app(app)
     predict.init_app(app)
     retraining.init_app(app)
-    for module in (health, labels, lifecycle, reports, openapi, dashboard):
+    for module in (health, labels, lifecycle, reports, rollouts, openapi, dashboard):
         app.register_blueprint(module.blueprint)
     app.add_url_rule("/", "home", lambda: redirect("/dashboard"))
     return app

@@ -33,6 +33,7 @@ TAGS = {
     "labels": "Labels",
     "lifecycle": "Models",
     "retraining": "Training",
+    "rollouts": "Shadows and canaries",
     "reports": "Drift, quality and alerts",
     "health": "Health",
 }

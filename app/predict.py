@@ -68,14 +68,14 @@ def predict_version(model: str, version: str) -> Response:
 
 def answer(model: str, version: str | None = None) -> Response:
     """Read the body, predict, keep the answer in the log, and return it."""
-    serving = services().serving
-    served = serving.champion(model) if version is None else serving.version(model, version)
+    serving, request_id = services().serving, logs.request_id.get() or ""
+    served = serving.chosen(model, request_id) if version is None else serving.version(model, version)
     try:
         batch = read(served.schema)
     except InvalidRowsError as error:
         services().rejections.note(served.loaded.model, error.faults)
         raise
-    answered = serving.predict(served, batch, logs.request_id.get() or "")
+    answered = serving.predict(served, batch, request_id)
     return _response(answered)
 
 

@@ -23,7 +23,7 @@ MAX_LIMIT = 1_000
 def drift(model: str) -> Response:
     """Return the latest drift report and earlier ones (``?limit=``, newest first)."""
     services().require(model)
-    reports = services().drift_reports.list(model, limit=_limit())
+    reports = services().drift_reports.list(model, limit=limit())
     return as_json({"model": model, "latest": reports[0] if reports else None, "reports": reports})
 
 
@@ -32,7 +32,7 @@ def drift(model: str) -> Response:
 def quality(model: str) -> Response:
     """Return the latest quality report and earlier ones (``?limit=``, newest first)."""
     services().require(model)
-    reports = services().quality_reports.list(model, limit=_limit())
+    reports = services().quality_reports.list(model, limit=limit())
     return as_json({"model": model, "latest": reports[0] if reports else None, "reports": reports})
 
 
@@ -41,7 +41,7 @@ def quality(model: str) -> Response:
 def alerts(model: str) -> Response:
     """Return open and past alerts, newest first."""
     services().require(model)
-    return as_json({"model": model, "alerts": services().alerts.list(model)[: _limit()]})
+    return as_json({"model": model, "alerts": services().alerts.list(model)[: limit()]})
 
 
 class Silence(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,7 +93,8 @@ def prediction(prediction_id: str) -> Response:
     return as_json({"prediction_id": found.pop("_id"), **found, **known})
 
 
-def _limit() -> int:
+def limit() -> int:
+    """Return ``?limit=`` of this request. Raises InvalidRowsError."""
     text = request.args.get("limit", "20")
     if not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
         detail = f"{text[:20]!r} is not an integer from 1 to {MAX_LIMIT}."

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,11 +17,13 @@ from tqdm import tqdm
 from mlops import labelling
 from mlops.clock import Clock
 from mlops.drift_command import drift_group
+from mlops.experiment_command import experiment_command
 from mlops.key_command import key_group
 from mlops.labelling import Given
 from mlops.later_commands import LaterGroup
 from mlops.operations import Operations
 from mlops.progress import progress_bar
+from mlops.rollout_commands import canary_command, shadow_command
 from mlops.services import Services, build, release
 from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
@@ -131,6 +134,9 @@ def quality_command(model: str, windows: int, is_json: bool) -> None:
 @click.argument("model")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="Further rows with their label.")
 @click.option("--promote", type=click.Choice(PROMOTE), default="if_better", help="When it takes over.")
+@click.option("--tune", type=click.IntRange(0, 1_000), help="Try so many pipelines first.")
+@click.option("--since", type=datetime.fromisoformat, help="Learn nothing older than this instant.")
+@click.option("--because", default="", hidden=True)
 @click.option("--kind", type=click.Choice(KINDS), default="run-pipeline", hidden=True)
 @click.option("--by", default=lambda: _user(), hidden=True)
 @click.option("--job", hidden=True, help="Belongs to this job; ends when the process that started it does.")
@@ -140,6 +146,9 @@ def retrain(
     model: str,
     data: Path | None,
     promote: Promote,
+    tune: int | None,
+    since: datetime | None,
+    because: str,
     kind: Kind,
     by: str,
     job: str | None,
@@ -154,9 +163,14 @@ def retrain(
 
     with _operations() as operations:
         given = [*(msgspec.json.decode(rows.read()) if rows else []), *_rows_of(operations, model, data)]
-        outcome = operations.retrain(Order(model, kind, promote, by, given), job, progress_bar(model))
+        order = Order(model, kind, promote, by, given, since=_utc(since), because=because, tune=tune)
+        outcome = operations.retrain(order, job, progress_bar(model))
     _say(outcome, _retrained(outcome), is_json)
     sys.exit(0 if promote == "never" or outcome["is_promoted"] else GATE_FAILED)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _rows_of(operations: Operations, model: str, data: Path | None) -> list[dict[str, Any]]:
@@ -305,6 +319,9 @@ def _print_report(report: Mapping[str, Any]) -> None:
 
 main.add_command(drift_group(lambda: _operations()))
 main.add_command(key_group(lambda: _errors()))
+main.add_command(shadow_command(lambda: _operations()))
+main.add_command(canary_command(lambda: _operations()))
+main.add_command(experiment_command(lambda: _operations()))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ a drift check does without.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,11 @@ from mlops.counting import Counter
 from mlops.integrity import IntegrityCheck
 from mlops.labelling import Labelling
 from mlops.monitoring import Monitor
+from mlops.probation import Probation
 from mlops.quality import EPOCH, QualityMonitor, VersionParts
+from mlops.remedies import Remedies
 from mlops.services import Services, specs_of
+from mlops.shadowing import Shadows
 from mlops.tracking.fanout import Trackers
 from mlops.training_run import TrainingRun, both
 from mlops.trainings import retrain_in_process
@@ -34,6 +38,8 @@ from utils.mongo.training_jobs import TrainingJobStore
 from utils.time import now
 
 if TYPE_CHECKING:
+    from mlops.comparing import Comparison
+    from mlops.experimenting import Laboratory
     from mlops.retraining import Order, Retrainer, Step
 
 log = logging.getLogger(__name__)
@@ -128,10 +134,49 @@ class Operations:
     @cached_property
     def retrainer(self) -> "Retrainer":
         """Trains challengers."""
+        from mlops.gathering import Gatherer
         from mlops.retraining import Retrainer
 
         services = self.services
-        return Retrainer(services.registry, services.predictions, services.labels, folders(services.settings))
+        gatherer = Gatherer(services.predictions, services.labels)
+        return Retrainer(services.registry, gatherer, folders(services.settings))
+
+    @cached_property
+    def laboratory(self) -> "Laboratory":
+        """Runs experiments."""
+        from mlops.experimenting import Laboratory
+        from mlops.gathering import Gatherer
+
+        services, settings = self.services, self.services.settings
+        gatherer = Gatherer(services.predictions, services.labels)
+        return Laboratory(gatherer, self.trackers, folders(settings), settings.state_dir / "experiments")
+
+    @cached_property
+    def comparison(self) -> "Comparison":
+        """Versions compared on the log."""
+        from mlops.comparing import Comparison
+
+        return Comparison(self.services.registry, self.services.predictions, self.services.labels)
+
+    @cached_property
+    def shadows(self) -> Shadows:
+        """Challengers that score the log."""
+        services = self.services
+        return Shadows(services.registry, services.rollouts, self.comparison, services.shadow_reports)
+
+    @cached_property
+    def probation(self) -> Probation:
+        """Watches new champions."""
+        services = self.services
+        return Probation(
+            services.registry, services.history, self.comparison, services.shadow_reports, self.alarms
+        )
+
+    @cached_property
+    def remedies(self) -> Remedies:
+        """Trainings that alarms start."""
+        services = self.services
+        return Remedies(services.alerts, services.quality_reports, self.comparison, retrain_in_process)
 
     def retrain(
         self, order: "Order", job: str | None = None, on_step: "Step | None" = None
@@ -151,10 +196,31 @@ class Operations:
         found = [
             Job("monitor", "MONITOR_CRON", settings.monitor_cron, self.check_all),
             Job("quality", "MONITOR_CRON", settings.monitor_cron, self.measure_all),
+            Job("probation", "MONITOR_CRON", settings.monitor_cron, self._each(self.probation.check)),
+            Job("remedies", "MONITOR_CRON", settings.monitor_cron, self._each(self.remedies.act)),
+            Job("shadows", "MONITOR_CRON", settings.monitor_cron, self._each(self.shadows.scheduled)),
         ]
         if settings.retrain_cron is not None:
             found.append(Job("retrain", "RETRAIN_CRON", settings.retrain_cron, self.retrain_all))
         return found
+
+    def _each(self, act: Callable[[Spec, datetime], str | None]) -> Callable[[datetime], str]:
+        """Return what does ``act`` for every model; trouble with one does not keep the others from it."""
+
+        def run(due_at: datetime) -> str:
+            found = {spec.name: self._done(act, spec, due_at) for spec in specs_of(self.services)}
+            return ", ".join(f"{name} {text}" for name, text in found.items() if text) or "nothing to do"
+
+        return run
+
+    def _done(self, act: Callable[[Spec, datetime], str | None], spec: Spec, due_at: datetime) -> str | None:
+        try:
+            return act(spec, due_at)
+        except UnavailableError:
+            raise
+        except VigiaError as error:
+            log.error("%s: %s", spec.name, error.detail)
+            return "failed"
 
     def measure_all(self, due_at: datetime) -> str:
         """Measure every model where labels came since the last time; returns the verdicts."""
@@ -166,10 +232,16 @@ class Operations:
 
     def retrain_all(self, due_at: datetime) -> str:
         """Retrain every model that got labels since its champion was trained, one after another."""
-        names = [spec.name for spec in specs_of(self.services) if self._has_news(spec.name)]
-        return (
-            ", ".join(f"{name} {retrain_in_process(name)}" for name in names) or "nothing new to learn from"
-        )
+        due = [spec for spec in specs_of(self.services) if self._has_news(spec.name)]
+        told = [f"{spec.name} {retrain_in_process(spec.name, since=self._horizon(spec))}" for spec in due]
+        return ", ".join(told) or "nothing new to learn from"
+
+    def _horizon(self, spec: Spec) -> datetime | None:
+        """Return the moment before which the champion learnt nothing, so that no successor unlearns that."""
+        version = self.services.registry.champion(spec.name)
+        if version is None or spec.retrain.rows == "all":
+            return None
+        return self.services.registry.manifest(spec.name, version).trained_on.since
 
     def _has_news(self, model: str) -> bool:
         version = self.services.registry.champion(model)

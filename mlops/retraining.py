@@ -5,60 +5,52 @@ Heavy; runs in a process of its own. ``mlops.trainings`` starts it from the web 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-import pandas as pd
 
+from mlops.gathering import Gathered, Gatherer
 from mlops.registry import Registry
 from mlops.trainings import Kind, Promote
-from model import frame, gate, packing, pickling, splitting, training
+from model import experiment, frame, gate, pickling, slices, splitting, training
 from model import spec as specs
 from model.artifact import PIPELINE
-from model.bundled import bundled_rows
 from model.frame import Rows
 from model.gate import Decision, Side
-from model.labels import LabelReader, UnknownLabelError
 from model.spec import Spec
 from model.training import Trained
 from utils.errors import ConflictError, VigiaError
-from utils.mongo.labels import LabelStore
-from utils.mongo.predictions import PredictionStore
-from utils.time import now
 
 log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 Step = Callable[[str, int, int], None]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-BATCH = 2_000
-FIELDS = ("model", "features")
+# A slice that every gate looks at: what labels said most recently.
+NEWEST = "labelled predictions"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be trained; ``rows`` are given ones with their label, beside the bundled ones."""
+    """What is to be trained.
+
+    ``rows`` are given ones with their label, beside the bundled ones. ``since``: nothing older is to be
+    learnt. ``because`` is kept in the history. ``pipeline`` and ``parameters`` replace the spec's, and
+    ``tune`` is how many pipelines are tried first (by default the spec says).
+    """
 
     model: str
     kind: Kind = "run-pipeline"
     promote: Promote = "if_better"
     by: str = "command line"
     rows: Sequence[Row] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """The rows of a training: where from, how many of each, and which predictions are among them."""
-
-    table: pd.DataFrame
-    source: str
-    digest: str
-    n_bundled: int
-    n_given: int
-    prediction_ids: list[str]
+    since: datetime | None = None
+    because: str = ""
+    pipeline: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tune: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +58,7 @@ class Retrainer:
     """Retrains models; ``folders`` have the specs."""
 
     registry: Registry
-    predictions: PredictionStore
-    labels: LabelStore
+    gatherer: Gatherer
     folders: Sequence[Path]
 
     def run(self, order: Order, on_step: Step | None = None) -> dict[str, Any]:
@@ -81,10 +72,13 @@ class Retrainer:
             If somebody else changed the champion in the meantime; the challenger is stored.
         """
         spec, path = specs.find(order.model, self.folders)
-        gathered = self._gathered(spec, path, order)
-        trained = training.train(spec, gathered.table, on_step)
+        gathered = self.gatherer.gather(
+            spec, path, order.rows, order.since, with_logged=order.kind == "run-pipeline"
+        )
+        trained = training.train(_chosen(spec, order, gathered, on_step), gathered.table, on_step)
+        trained = replace(trained, trained_on=trained.trained_on | {"since": order.since})
         champion = self.registry.champion(order.model)
-        decision = self._compared(trained, gathered.table, champion)
+        decision = self._compared(trained, gathered, champion)
         version = self.registry.add(
             trained,
             source=gathered.source,
@@ -95,36 +89,9 @@ class Retrainer:
         log.info("%s %s: %s", order.model, version, decision.sentence)
         return _outcome(order, version, champion, decision, gathered, trained, is_promoted)
 
-    def _gathered(self, spec: Spec, path: Path, order: Order) -> Gathered:
-        file = bundled_rows(spec, path)
-        bundled = frame.read_table(file, spec)
-        logged = self._logged(spec) if order.kind == "run-pipeline" else {}
-        further = [*logged.values(), *order.rows]
-        table = pd.concat([bundled.astype(object), _table(further, bundled.columns)], ignore_index=True)
-        table.index.name = "row"
-        counts = [(len(logged), "labelled predictions"), (len(order.rows), "rows given")]
-        source = " + ".join([file.name, *(f"{count} {what}" for count, what in counts if count)])
-        digest = packing.file_digest(file)
-        return Gathered(table, source, digest, len(bundled), len(order.rows), list(logged))
-
-    def _logged(self, spec: Spec) -> dict[str, Row]:
-        """Return the logged rows that have a usable label, by prediction id, the oldest label first."""
-        reader = LabelReader(spec) if spec.labels or spec.task == "regression" else None
-        ids = self.labels.changed(EPOCH, now())
-        found: dict[str, Row] = {}
-        for start in range(0, len(ids), BATCH):
-            part = ids[start : start + BATCH]
-            rows = self.predictions.by_ids(part, fields=FIELDS)
-            ours = [one for one in part if one in rows and rows[one]["model"] == spec.name]
-            labels = self.labels.for_predictions(ours)
-            for one in ours:
-                if one in labels and _is_readable(reader, labels[one]):
-                    found[one] = rows[one]["features"] | {spec.target.name: labels[one]}
-        return found
-
-    def _compared(self, trained: Trained, table: pd.DataFrame, champion: str | None) -> Decision:
+    def _compared(self, trained: Trained, gathered: Gathered, champion: str | None) -> Decision:
         spec = trained.spec
-        rows, _ = training.usable_rows(spec, table)
+        rows, _ = training.usable_rows(spec, gathered.table)
         held = rows.take(splitting.held_out(rows, spec.task))
         ours = Side(training.scored(trained.pipeline, spec, held.features), trained.threshold)
         if champion is None:
@@ -135,7 +102,8 @@ class Retrainer:
             # A champion of other features or packages: a person decides, with ?promote=always.
             log.warning("%s %s cannot score the held-out rows: %s", spec.name, champion, error)
             return gate.incomparable(spec, held.y, ours)
-        return gate.decide(spec, held.y, ours, theirs)
+        newest = {NEWEST: gathered.is_logged(held.features.index).to_numpy()}
+        return gate.decide(spec, held.y, ours, theirs, {**slices.members(spec, held.features), **newest})
 
     def _champion_side(self, spec: Spec, version: str, held: Rows) -> Side:
         manifest = self.registry.manifest(spec.name, version)
@@ -155,21 +123,21 @@ class Retrainer:
                 f"Somebody else changed the champion of {order.model} during the training; version {version}"
                 " is stored and was compared with the one before."
             )
-        reason = f"{order.kind}, promote={order.promote}. {decision.sentence}"
+        because = f" because of {order.because}" if order.because else ""
+        reason = f"{order.kind}{because}, promote={order.promote}. {decision.sentence}"
         self.registry.promote(order.model, version, reason=reason, by=order.by)
         return True
 
 
-def _is_readable(reader: LabelReader | None, label: Any) -> bool:
-    try:
-        return reader is None or reader.read(label) is not None
-    except UnknownLabelError:
-        return False
-
-
-def _table(rows: Sequence[Row], columns: Any) -> pd.DataFrame:
-    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
-    return pd.DataFrame({n: pd.Series([row.get(n) for row in rows], dtype=object) for n in names})
+def _chosen(spec: Spec, order: Order, gathered: Gathered, on_step: Step | None) -> Spec:
+    """Return the spec with the pipeline that is to be fitted."""
+    if order.pipeline is not None:
+        return msgspec.structs.replace(spec, pipeline=order.pipeline, parameters=dict(order.parameters))
+    n_trials = spec.retrain.tune if order.tune is None else order.tune
+    if not n_trials:
+        return spec
+    best = experiment.search(spec, gathered.table, n_trials, on_step)[0]
+    return experiment.with_candidate(spec, best.candidate)
 
 
 def _outcome(
@@ -198,6 +166,8 @@ def _outcome(
             "n_logged": len(gathered.prediction_ids),
             "n_given": gathered.n_given,
         },
+        "pipeline": {"function": trained.spec.pipeline, "parameters": trained.spec.parameters},
+        "because": order.because or None,
         "trained_on": trained.trained_on,
         "seconds": trained.seconds,
     }

@@ -42,6 +42,7 @@ from utils.mongo.leases import LeaseStore
 from utils.mongo.predictions import PredictionStore
 from utils.mongo.rejections import RejectionStore
 from utils.mongo.reports import ReportStore
+from utils.mongo.rollouts import RolloutStore
 from utils.mongo.training_jobs import TrainingJobStore
 from utils.mongo.versions import VersionStore
 from utils.settings import Settings
@@ -83,6 +84,7 @@ class Services:
             lambda: self.history.champions(),
             SpooledAnswers(lambda: self.spool, lambda: self.shipper.pace.keep()),
             max_rows=settings.max_rows,
+            canaries=lambda: self.rollouts.all("canary"),
         )
         self.rejections = Rejections(lambda: RejectionStore(self.db))
         self.is_draining = False
@@ -151,6 +153,16 @@ class Services:
     def quality_reports(self) -> ReportStore:
         """What quality checks found."""
         return ReportStore(self.db, "quality_reports")
+
+    @cached_property
+    def shadow_reports(self) -> ReportStore:
+        """What challengers said about logged rows."""
+        return ReportStore(self.db, "shadow_reports")
+
+    @cached_property
+    def rollouts(self) -> RolloutStore:
+        """Challengers that take part beside their champion."""
+        return RolloutStore(self.db)
 
     @cached_property
     def job_runs(self) -> JobRunStore:

@@ -2,16 +2,18 @@
 
 ``Serving`` keeps the champion of every model in memory. A follower thread asks MongoDB each second who the
 champion is; a new one is loaded and proven on its golden rows before it takes over, and the old one answers
-until then. MongoDB is never asked while a request waits, except for a version that is not the champion.
+until then. It also asks which challengers answer a share of the requests beside their champion (canaries).
+MongoDB is never asked while a request waits, except for a version that is neither.
 """
 
 import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from zlib import crc32
 
 from model.answer import Answer, Judge
 from model.schema import Batch, Schema
@@ -23,6 +25,7 @@ from utils.time import prediction_ids
 log = logging.getLogger(__name__)
 
 MAX_OTHER_VERSIONS = 4
+HASHES = 2**32
 LOOK_PAUSE_S = 5.0
 
 
@@ -48,6 +51,18 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A challenger that answers requests whose id has a hash below ``limit``."""
+
+    served: Served
+    limit: float
+
+    def takes(self, request_id: str) -> bool:
+        """Tell whether a request is one of its share: the same for the same id, in every process."""
+        return crc32(request_id.encode()) < self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """One answered request."""
 
@@ -68,18 +83,32 @@ class Serving:
         answer_log: AnswerLog,
         *,
         max_rows: int,
+        canaries: Callable[[], Sequence[Mapping[str, Any]]] = list,
     ) -> None:
         self._models = models
         self._load = load
         self._read_champions = champions
+        self._read_canaries = canaries
         self._log = answer_log
         self._max_rows = max_rows
         self._champions: dict[str, Served] = {}
+        self._canaries: dict[str, Canary] = {}
         self._others: OrderedDict[tuple[str, str], Served] = OrderedDict()
         self._failures: dict[str, str] = {}
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._look_again_at = 0.0
+
+    def chosen(self, model: str, request_id: str) -> Served:
+        """Return the version that answers a request: the champion, or its canary for a share of the ids.
+
+        Raises as ``champion`` does.
+        """
+        if self._canaries:  # almost always there are none
+            canary = self._canaries.get(model)
+            if canary is not None and canary.takes(request_id):
+                return canary.served
+        return self.champion(model)
 
     def champion(self, model: str) -> Served:
         """Return the version that answers for a model.
@@ -145,11 +174,31 @@ class Serving:
         return dict(self._failures)
 
     def refresh(self) -> None:
-        """Load every champion that is not in memory yet. Raises UnavailableError while MongoDB is away."""
+        """Load champions and canaries that are not in memory yet. Raises UnavailableError without MongoDB."""
         for model, entry in self._read_champions().items():
             current = self._champions.get(model)
             if current is None or current.loaded.version != entry["version"]:
                 self._take_over(model, entry["version"])
+        self._follow_canaries()
+
+    def _follow_canaries(self) -> None:
+        wanted = self._read_canaries()
+        if not wanted and not self._canaries:
+            return
+        found = {entry["model"]: self._canary(entry) for entry in wanted}
+        self._canaries = {model: canary for model, canary in found.items() if canary is not None}
+
+    def _canary(self, entry: Mapping[str, Any]) -> Canary | None:
+        model, version = entry["model"], entry["version"]
+        if model not in self._champions:
+            return None
+        try:
+            return Canary(self.version(model, version), entry["share"] * HASHES)
+        except UnavailableError as error:
+            log.warning("canary %s %s waits: %s", model, version, error.detail)
+        except VigiaError as error:
+            log.error("canary %s %s cannot be loaded: %s", model, version, error.detail)
+        return None
 
     def _take_over(self, model: str, version: str) -> None:
         try:

@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from utils.errors import ConflictError, NotFoundError, UnavailableError
@@ -103,9 +104,19 @@ class Trainings:
             self._running.discard(process)
 
 
-def retrain_in_process(model: str) -> str:
-    """Retrain a model on its data and labelled predictions in a process of its own; say what came of it."""
+def retrain_in_process(model: str, *, since: datetime | None = None, because: str = "") -> str:
+    """Retrain a model on its data and labelled predictions in a process of its own; say what came of it.
+
+    Parameters
+    ----------
+    since : datetime, optional
+        Nothing older is to be learnt.
+    because : str
+        What started it, for the history.
+    """
     command = [sys.executable, "-m", "mlops", "retrain", model, "--json", "--by", "clock"]
+    command += ["--since", since.isoformat()] if since else []
+    command += ["--because", because] if because else []
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  our own module
     if done.returncode not in (0, 2):
         log.error("retraining of %s failed: %s", model, done.stderr.decode(errors="replace")[-2_000:])

@@ -42,7 +42,10 @@ class OtherPackagesError(UnavailableError):
 
 
 class TrainedOn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The rows of a training: where from (a name, not a path), the digest of that file, and how many."""
+    """The rows of a training: where from (a name, not a path), the digest of that file, and how many.
+
+    ``since``: only labelled predictions from then on, and no row of the file.
+    """
 
     source: str
     digest: str
@@ -50,6 +53,7 @@ class TrainedOn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     n_held_out: int
     n_unlabelled: int
     n_incomplete: int
+    since: datetime | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

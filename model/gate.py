@@ -10,11 +10,15 @@ The gain is the difference of one metric, signed so that more is better. The cha
    and the gain is measured again (Good 2005, *Permutation, Parametric and Bootstrap Tests of Hypotheses*; for
    ranks Venkatraman and Begg 1996).
 
+3. on no slice (those of the spec, and the labelled predictions) it is worse: a loss above ``margin`` that
+   random swaps give in ``SLICE_CHANCE`` of cases at most.
+
 "Better on the point" alone would let every second equal challenger pass, and on few rows the interval is too
 narrow where the sides differ in a handful of answers; the swaps are exact there. Pure: no store, no clock.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -26,12 +30,15 @@ from model.resampling import Interval, flips, metric_of, percentiles, resampled
 from model.spec import Promotion, Spec
 
 Floats = NDArray[np.float64]
-Verdict = Literal["better", "not better", "too few rows", "not comparable", "no champion"]
+Flags = NDArray[np.bool_]
+Verdict = Literal["better", "not better", "worse on slices", "too few rows", "not comparable", "no champion"]
 
 # Below, the percentile interval is too narrow to be one.
 MIN_HELD_OUT = 30
 # Retraining is done again and again: one in twenty would make champions churn.
 MAX_CHANCE = 0.01
+# Harm to a few is looked for harder than gain for all is believed.
+SLICE_CHANCE = 0.05
 ROUNDING = 1e-12
 RANKED = frozenset({"roc_auc", "average_precision"})
 
@@ -42,6 +49,17 @@ class Side:
 
     scores: Floats
     threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class OnSlice:
+    """What the gate saw on one slice; ``is_worse`` None where its rows are too few or tell nothing."""
+
+    n_held_out: int
+    champion: float | None
+    challenger: float | None
+    chance: float | None = None
+    is_worse: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,8 @@ class Decision:
         How often equal sides would show such a gain.
     champion, challenger : dict
         All metrics of the two sides on the held-out rows.
+    slices : dict of str to OnSlice
+        The metric on parts of these rows.
     """
 
     verdict: Verdict
@@ -71,6 +91,7 @@ class Decision:
     low: float | None = None
     high: float | None = None
     chance: float | None = None
+    slices: Mapping[str, OnSlice] = field(default_factory=dict)
 
     @property
     def has_passed(self) -> bool:
@@ -92,7 +113,13 @@ class Decision:
         return (
             f"{self.verdict.capitalize()}: gain in {self.metric} {self.gain:+.4g}{interval},"
             f" on {self.n_held_out} held-out rows (margin {self.margin:g}); {self._chance_text}."
+            f"{self._harmed}"
         )
+
+    @property
+    def _harmed(self) -> str:
+        worse = [name for name, one in self.slices.items() if one.is_worse]
+        return f" Worse on: {', '.join(worse)}." if worse else ""
 
     @property
     def _chance_text(self) -> str:
@@ -104,7 +131,13 @@ def deciding_metric(spec: Spec) -> str:
     return spec.promotion.metric or next(iter(spec.metrics), "")
 
 
-def decide(spec: Spec, y_true: NDArray[Any], challenger: Side, champion: Side | None) -> Decision:
+def decide(
+    spec: Spec,
+    y_true: NDArray[Any],
+    challenger: Side,
+    champion: Side | None,
+    slices: Mapping[str, Flags] | None = None,
+) -> Decision:
     """Compare two versions on rows that neither was fitted on.
 
     Parameters
@@ -115,6 +148,8 @@ def decide(spec: Spec, y_true: NDArray[Any], challenger: Side, champion: Side | 
         Positions of the classes, or values.
     challenger, champion : Side
         Their scores of these rows; champion None where there is none that could score them.
+    slices : mapping of str to ndarray of shape (n_rows,), optional
+        Parts of the rows on which the challenger must not be worse.
     """
     rule, metric = spec.promotion, deciding_metric(spec)
     new = evaluate(spec, y_true, challenger.scores, challenger.threshold)
@@ -130,7 +165,29 @@ def decide(spec: Spec, y_true: NDArray[Any], challenger: Side, champion: Side | 
     interval = gain_interval(spec, y_true, challenger, champion)
     chance = chance_of(gain, spec, y_true, challenger, champion)
     head |= {"gain": gain, "low": interval.low, "high": interval.high, "chance": chance}
-    return Decision(_verdict(interval, chance, rule, len(y_true)), **head)
+    parts = {name: _on_slice(spec, y_true, here, challenger, champion)
+             for name, here in (slices or {}).items()}  # fmt: skip
+    verdict = _verdict(interval, chance, rule, len(y_true))
+    if verdict == "better" and any(part.is_worse for part in parts.values()):
+        verdict = "worse on slices"
+    return Decision(verdict, **head, slices=parts)
+
+
+def _on_slice(spec: Spec, y_true: NDArray[Any], here: Flags, challenger: Side, champion: Side) -> OnSlice:
+    """Judge one slice: its loss, and how often equal sides would show such a loss."""
+    metric, y = deciding_metric(spec), y_true[here]
+    new, old = (Side(side.scores[here], side.threshold) for side in (challenger, champion))
+    ours, theirs = (_value(spec, metric, y, side) for side in (new, old))
+    gain = _gain(metric, ours, theirs)
+    if len(y) < MIN_HELD_OUT or gain is None:
+        return OnSlice(len(y), theirs, ours)
+    chance = chance_of(-gain, spec, y, old, new)
+    is_worse = -gain > spec.promotion.margin and chance <= SLICE_CHANCE
+    return OnSlice(len(y), theirs, ours, chance, is_worse)
+
+
+def _value(spec: Spec, metric: str, y_true: NDArray[Any], side: Side) -> float | None:
+    return evaluate(spec, y_true, side.scores, side.threshold)[metric] if len(y_true) else None
 
 
 def incomparable(spec: Spec, y_true: NDArray[Any], challenger: Side) -> Decision:

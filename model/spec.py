@@ -22,6 +22,8 @@ Reaction = Literal["warn", "refuse"]
 Policy = Literal["margin", "holm", "benjamini_hochberg", "ks_pvalue"]
 Reference = Literal["training", "first_weeks", "rolling", "window"]
 Season = Literal["none", "day", "week"]
+Cause = Literal["concept_drift", "quality", "data_drift"]
+RowsFrom = Literal["all", "since_alarm"]
 Label = bool | int | float | str
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
@@ -110,17 +112,63 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
 
 
+class Slice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Rows on which a challenger must not be worse: those with certain values of one feature.
+
+    ``values`` are texts of a category (or 0 and 1 of a boolean); ``min`` and ``max`` are of a number, ends
+    included. A gap is in no slice.
+    """
+
+    feature: str
+    values: tuple[Label, ...] = ()
+    min: float | None = None
+    max: float | None = None
+
+
 class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """When a challenger takes over: see ``model.gate``.
 
     ``metric`` decides (the first of ``Spec.metrics`` where it is left out). The lower end of the interval of
     ``level`` for the challenger's gain on the same held-out rows must lie above ``-margin``, and the gain
-    must be more than chance.
+    must be more than chance. On none of the ``slices`` may it be worse.
     """
 
     metric: str | None = None
     margin: Annotated[float, Meta(ge=0)] = 0.0
     level: Share = 0.9
+    slices: dict[str, Slice] = {}
+
+
+class Retrain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a model is retrained by itself, and which rows it then learns from.
+
+    ``on`` names the alarms that start a training, each of them one at most; there are never two within
+    ``every_hours``, and none before ``min_labels`` predictions since the alarm's window have a label.
+    ``rows`` is ``since_alarm`` for concept drift, as older rows say what is no longer so, else ``all``: the
+    training file and the labelled predictions. Of those the last ``window_days`` count, of the file the share
+    ``bundled_share``. ``tune`` pipelines are tried before one is fitted; with 0 it is the spec's.
+    """
+
+    on: tuple[Cause, ...] = ()
+    every_hours: Annotated[int, Meta(ge=1, le=8760)] = 24
+    min_labels: Annotated[int, Meta(ge=20)] = 200
+    rows: RowsFrom | None = None
+    window_days: Annotated[int, Meta(ge=1)] | None = None
+    bundled_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    tune: Annotated[int, Meta(ge=0, le=1_000)] = 0
+
+
+class Rollback(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When a new champion is taken back by itself.
+
+    For ``days`` after its promotion the champion before it scores the same labelled predictions; from
+    ``min_labels`` of them on, the old one comes back when it is better by more than ``margin`` and chance.
+    With 0 days nothing is taken back.
+    """
+
+    days: Annotated[int, Meta(ge=0, le=365)] = 14
+    min_labels: Annotated[int, Meta(ge=30)] = 100
+    margin: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -146,10 +194,13 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     features: Annotated[dict[str, Feature], Meta(min_length=1)]
     description: str = ""
     pipeline: str = "model.preprocessing:default_pipeline"
+    parameters: dict[str, Any] = {}
     metrics: tuple[str, ...] = ()
     drift: Drift = Drift()
     promotion: Promotion = Promotion()
     quality: Quality = Quality()
+    retrain: Retrain = Retrain()
+    rollback: Rollback = Rollback()
     id: str | None = None
     subject: str | None = None
     ignored: tuple[str, ...] = ()
@@ -237,7 +288,15 @@ def _plain(text: str) -> object:
         if isinstance(event, yaml.AliasEvent):
             line = event.start_mark.line + 1 if event.start_mark else 0
             raise yaml.YAMLError(f"aliases (*{event.anchor}) are not allowed, line {line}")
-    return yaml.safe_load(text)
+    return _with_on(yaml.safe_load(text))
+
+
+def _with_on(raw: object) -> object:
+    """Return the content with ``retrain.on`` as it was meant: to YAML 1.1, the key ``on`` is true."""
+    rule = raw.get("retrain") if isinstance(raw, dict) else None
+    if isinstance(raw, dict) and isinstance(rule, dict):
+        raw["retrain"] = {"on" if key is True else key: value for key, value in rule.items()}
+    return raw
 
 
 def _placed(origin: str, text: str, message: str) -> str:
@@ -277,6 +336,9 @@ def _problems(spec: Spec) -> Iterable[str]:
     for alias in (*spec.aliases, *spec.retrain_aliases):
         if not alias.startswith("/"):
             yield f"alias {alias!r} must start with / - at `$.aliases`"
+    yield from _drift_problems(spec.drift)
+    for name, one in spec.promotion.slices.items():
+        yield from _slice_problems(spec, name, one)
     for name, feature in spec.features.items():
         yield from _feature_problems(name, feature)
 
@@ -290,6 +352,21 @@ def _drift_problems(drift: Drift) -> Iterable[str]:
             yield f"say the zone, as in 2026-01-31T00:00:00Z - at `$.drift.{name}`"
     if start and end and start.tzinfo and end.tzinfo and start >= end:
         yield "it must be before reference_to - at `$.drift.reference_from`"
+
+
+def _slice_problems(spec: Spec, name: str, one: Slice) -> Iterable[str]:
+    place = f" - at `$.promotion.slices.{name}`"
+    feature = spec.features.get(one.feature)
+    if feature is None:
+        yield f"{one.feature!r} is none of the features{place}"
+        return
+    is_ranged = one.min is not None or one.max is not None
+    if is_ranged == bool(one.values):
+        yield f"a slice has either values or a range (min, max){place}"
+    elif is_ranged and feature.type == "category":
+        yield f"{one.feature!r} is a category: name its values{place}"
+    elif one.values and feature.type not in ("category", "boolean"):
+        yield f"{one.feature!r} is a {feature.type}: say its range (min, max){place}"
 
 
 def _feature_problems(name: str, feature: Feature) -> Iterable[str]:

@@ -9,7 +9,7 @@ import importlib
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,7 +145,7 @@ class _Run:
     def trained(self) -> Trained:
         scores = self._out_of_fold()
         threshold = choose_threshold(self.spec, self._train.y, scores)
-        cross_validation = self._cross_validation(scores, threshold)
+        cross_validation = by_fold(self.spec, self._train.y, scores, self._folds, threshold)
         self._step("fitting")
         pipeline = fitted(self.unfitted, self._train)
         held = self.rows.take(self._is_held)
@@ -170,21 +170,35 @@ class _Run:
         )
 
     def _out_of_fold(self) -> Floats:
-        """Score each row by a pipeline that was fitted without its fold."""
-        shape = (len(self._train), len(self.spec.labels)) if self.spec.labels else (len(self._train),)
-        scores = np.empty(shape)
-        for number, fold in enumerate(self._folds, 1):
+        def step(number: int) -> None:
             self._step(f"cross-validation {number} of {len(self._folds)}")
-            others = np.setdiff1d(np.arange(len(self._train)), fold)
-            pipeline = fitted(self.unfitted, self._train.take(others))
-            scores[fold] = scored(pipeline, self.spec, self._train.features.iloc[fold])
-        return scores
 
-    def _cross_validation(self, scores: Floats, threshold: float) -> dict[str, Metrics]:
-        y = self._train.y
-        found = [evaluate(self.spec, y[fold], scores[fold], threshold) for fold in self._folds]
-        names = selected(self.spec, found[0])
-        return {name: _spread([one[name] for one in found]) for name in names}
+        return out_of_fold(self.spec, self.unfitted, self._train, self._folds, step)
+
+
+def out_of_fold(
+    spec: Spec,
+    unfitted: Pipeline,
+    rows: Rows,
+    folds: Sequence[splitting.Positions],
+    on_fold: Callable[[int], None],
+) -> Floats:
+    """Score each row by a pipeline that was fitted without its fold; raises TrainingError as ``fitted``."""
+    shape = (len(rows), len(spec.labels)) if spec.labels else (len(rows),)
+    scores = np.empty(shape)
+    for number, fold in enumerate(folds, 1):
+        on_fold(number)
+        others = np.setdiff1d(np.arange(len(rows)), fold)
+        scores[fold] = scored(fitted(unfitted, rows.take(others)), spec, rows.features.iloc[fold])
+    return scores
+
+
+def by_fold(
+    spec: Spec, y: NDArray[Any], scores: Floats, folds: Sequence[splitting.Positions], threshold: float
+) -> dict[str, Metrics]:
+    """Return for each metric of the spec its mean and standard deviation over the folds."""
+    found = [evaluate(spec, y[fold], scores[fold], threshold) for fold in folds]
+    return {name: _spread([one[name] for one in found]) for name in selected(spec, found[0])}
 
 
 def usable_rows(spec: Spec, table: pd.DataFrame | list[dict[str, object]]) -> tuple[Rows, dict[str, int]]:
@@ -235,7 +249,9 @@ def _check_classes(spec: Spec, rows: Rows) -> None:
 
 
 def make_pipeline(spec: Spec, n_rows: int) -> Pipeline:
-    """Return the spec's pipeline, unfitted; its function gets what it has a parameter for (spec, n_rows).
+    """Return the spec's pipeline, unfitted.
+
+    Its function gets what it has a parameter for (spec, n_rows), and the spec's ``parameters``.
 
     Raises
     ------
@@ -247,7 +263,8 @@ def make_pipeline(spec: Spec, n_rows: int) -> Pipeline:
         function = getattr(importlib.import_module(module), name)
         asked = inspect.signature(function).parameters
         given = {"spec": spec, "n_rows": n_rows}
-        pipeline = function(**{key: value for key, value in given.items() if key in asked})
+        given = {key: value for key, value in given.items() if key in asked}
+        pipeline = function(**given, **spec.parameters)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise SpecError(f"{spec.name}: the pipeline {spec.pipeline!r} cannot be made ({error}).") from error
     if not hasattr(pipeline, "fit"):

@@ -1,6 +1,7 @@
 """Pipelines that are fitted in a moment, for tests that are about something else."""
 
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -34,3 +35,9 @@ def _prepared(spec: Spec) -> ColumnTransformer:
     return ColumnTransformer(
         [("numbers", SimpleImputer(), list(spec.numbers)), ("texts", one_hot, list(spec.texts))]
     )
+
+
+def boosted(spec: Spec) -> Pipeline:
+    """Impute, one column a category, a few boosted trees."""
+    model = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=8, early_stopping=False)
+    return make_pipeline(_prepared(spec), model)

@@ -48,10 +48,11 @@ def default_pipeline(spec: Spec, n_rows: int) -> Pipeline:
     n_rows : int
         Number of training rows.
     """
-    return Pipeline([("prepare", _prepare(spec)), ("model", _model(spec, n_rows))])
+    return Pipeline([("prepare", prepare(spec)), ("model", _model(spec, n_rows))])
 
 
-def _prepare(spec: Spec) -> ColumnTransformer:
+def prepare(spec: Spec) -> ColumnTransformer:
+    """Return the preparation of any table, unfitted: see ``default_pipeline``."""
     dates = [name for name in spec.numbers if spec.features[name].type == "date"]
     numbers = [name for name in spec.numbers if name not in dates]
     measures = [name for name in spec.texts if _has_number(spec.features[name])]
@@ -89,7 +90,11 @@ def _target_mean(spec: Spec) -> TargetEncoder:
 
 
 def _model(spec: Spec, n_rows: int) -> Any:
-    model = _vote(spec, _members(spec, n_rows))
+    return of_wide_target(spec, _vote(spec, _members(spec, n_rows)))
+
+
+def of_wide_target(spec: Spec, model: Any) -> Any:
+    """Return a model that learns a positive target that spans orders of magnitude as its logarithm."""
     if not _is_wide(spec):
         return model
     return TransformedTargetRegressor(model, func=np.log, inverse_func=np.exp)

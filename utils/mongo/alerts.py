@@ -24,7 +24,8 @@ class AlertStore:
     A document has ``id``, ``model``, ``key`` (check and feature), ``state``, ``opened_at``, ``seen_at``,
     ``n_seen``, ``n_well`` (checks in a row that found all well), ``reminded_at`` (the last time that people
     were told, opening included), ``resolved_at``, ``acknowledged_at``, ``acknowledged_by``,
-    ``silenced_until``, ``silenced_by`` and what the check put in.
+    ``silenced_until``, ``silenced_by``, ``training`` (``due_at`` and ``outcome`` of the one that it started)
+    and what the check put in.
     """
 
     def __init__(self, db: Database) -> None:
@@ -87,6 +88,20 @@ class AlertStore:
     def silence(self, alert_id: str, until: datetime, by: str) -> Document:
         """Have no reminders before ``until``."""
         return self._existing(alert_id, {"silenced_until": until, "silenced_by": by})
+
+    def claim_training(self, alert_id: str, due_at: datetime) -> bool:
+        """Return whether this alert may start a training for the run that was due at ``due_at``.
+
+        An alert starts one at most; a run that another clock takes over is the same run.
+        """
+        query: Document = {"_id": ObjectId(alert_id)}
+        unfinished = {"training.due_at": due_at, "training.outcome": None}
+        query |= {"$or": [{"training": {"$exists": False}}, unfinished]}
+        return self._change(query, {"$set": {"training": {"due_at": due_at, "outcome": None}}}) is not None
+
+    def note_training(self, alert_id: str, outcome: str) -> None:
+        """Keep what became of the training that an alert started."""
+        self._existing(alert_id, {"training.outcome": outcome})
 
     def get(self, alert_id: str) -> Document | None:
         """Return one alert, None if there is none of this id."""

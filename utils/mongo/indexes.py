@@ -31,6 +31,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "drift_references": [IndexModel([("model", ASCENDING), ("seq", ASCENDING)], unique=True)],
     "drift_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "quality_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
+    "shadow_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "alerts": [
         # Two clocks that see the same drift at once open one alert: the second insert fails.
         IndexModel(

@@ -109,9 +109,9 @@ class PredictionStore:
             return list(self._predictions.find({"model": model}).sort("at", -1).limit(n))
 
     def newest(
-        self, model: str, version: str, start: datetime, end: datetime, n: int, fields: Sequence[str]
+        self, model: str, version: str | None, start: datetime, end: datetime, n: int, fields: Sequence[str]
     ) -> list[Document]:
-        """Return up to ``n`` predictions of a version in [start, end), newest first, with ``_id``."""
+        """Return up to ``n`` predictions of a version (or of all) in [start, end), newest first."""
         query = _filter(model, start, end, version)
         with translated():
             return list(self._predictions.find(query, list(fields)).sort("at", -1).limit(n))

@@ -1,4 +1,4 @@
-"""Drift and quality reports: one for each model, window and kind, however many clocks made it."""
+"""Drift, quality and shadow reports: one for each model, window and kind, however many clocks made it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,16 +16,17 @@ FIGURES = {
     **dict.fromkeys(("version", "checked_at", "window_end", "n_rows", "verdict", "drift"), 1),
     **{f"{part}.{name}": 1 for part in ("features", "quality") for name in OF_CHECK},
 }
+Collection = Literal["drift_reports", "quality_reports", "shadow_reports"]
 
 
 class ReportStore:
-    """Collection ``drift_reports`` or ``quality_reports``.
+    """Collection ``drift_reports``, ``quality_reports`` or ``shadow_reports``.
 
     A report is a dict with at least ``model``, ``window_end`` and ``kind`` (what asked for it, for example
     ``scheduled``); the three together name it.
     """
 
-    def __init__(self, db: Database, collection: Literal["drift_reports", "quality_reports"]) -> None:
+    def __init__(self, db: Database, collection: Collection) -> None:
         self._reports = db[collection]
 
     def add(self, report: Mapping[str, Any]) -> bool:
