@@ -57,7 +57,15 @@ class Alarms:
         findings = [
             _of_drift(check, version, explanations.get((check.feature, check.check), {})) for check in checks
         ]
-        self.tell(model, version, [*findings, _of_pairs(result, version, explanations)], at)
+        is_well = result.verdict == "ok"
+        groups = [
+            _of_group(key, subject, group, version, explanations, is_well)
+            for key, subject, group in (
+                ("drift/agreement", "Drift of pairs", result.pairs),
+                ("drift/segments", "Drift of segments", result.segments),
+            )
+        ]
+        self.tell(model, version, [*findings, *groups], at)
 
     def activity(self, model: str, version: str, found: Sequence[Mapping[str, Any]], at: datetime) -> None:
         """Open an alert where fewer rows come than usual, or none, and resolve it when they are back."""
@@ -120,18 +128,22 @@ def _of_drift(check: FeatureDrift, version: str, told: Mapping[str, Any]) -> Fin
     )
 
 
-def _of_pairs(
-    result: DriftResult, version: str, explanations: Mapping[tuple[str, str], Mapping[str, Any]]
+def _of_group(
+    key: str,
+    subject: str,
+    checks: Sequence[FeatureDrift],
+    version: str,
+    explanations: Mapping[tuple[str, str], Mapping[str, Any]],
+    is_well: bool,
 ) -> Finding:
-    """One alert for all pairs: a report names the few that changed most, so single ones come and go."""
-    drifted = [pair for pair in result.pairs if pair.is_drift]
+    """One alert for all of a kind: a report names the few that changed most, so single ones come and go."""
+    drifted = [check for check in checks if check.is_drift]
     if not drifted:
-        is_wrong = False if result.pairs and result.verdict == "ok" else None
-        return Finding("drift/agreement", "drift", "Drift of pairs", "", (), is_wrong, {})
+        return Finding(key, "drift", subject, "", (), False if checks and is_well else None, {})
     first = drifted[0]
     found = _of_drift(first, version, explanations.get((first.feature, first.check), {}))
-    others = [pair.sentence for pair in drifted[1:]]
-    return replace(found, key="drift/agreement", subject="Drift of pairs", text=(*others, *found.text))
+    others = [check.sentence for check in drifted[1:]]
+    return replace(found, key=key, subject=subject, text=(*others, *found.text))
 
 
 def _of_activity(one: Mapping[str, Any]) -> Finding:
@@ -157,6 +169,9 @@ def _lines(check: FeatureDrift, version: str, told: Mapping[str, Any]) -> Iterab
         yield f"It seems to have begun at {told['since']:%Y-%m-%d %H:%M} UTC."
     if told.get("prediction"):
         yield f"Predictions meanwhile: {told['prediction']}."
+    if told.get("segments"):
+        names = [f"{one['segment']} (effect {one['effect']:.2g})" for one in told["segments"]]
+        yield f"Most touched: {', '.join(names)}."
     if told.get("sample_ids"):
         yield f"Rows to look at: {', '.join(told['sample_ids'])}."
     yield told.get("advice") or "Look at the feature on the dashboard."

@@ -79,7 +79,8 @@ def by_feature(result: DriftResult) -> list[FeatureDrift]:
     What drifted comes first.
     """
     found: dict[str, FeatureDrift] = {}
-    for check in (*result.features, *result.quality, *(pair for pair in result.pairs if pair.is_drift)):
+    further = (one for one in (*result.pairs, *result.segments) if one.is_drift)
+    for check in (*result.features, *result.quality, *further):
         earlier = found.get(check.feature)
         if earlier is None or (check.is_drift and not earlier.is_drift):
             found[check.feature] = check

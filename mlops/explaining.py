@@ -26,6 +26,8 @@ ADVICE = {
     "type_fault": "A client sends another type than before; the samples show which.",
     "unseen": "New categories: check the spelling, or collect rows with them and retrain.",
     "out_of_range": "Check the unit and the source; if such values are right, widen the range and retrain.",
+    "together": "Each alone is as before, together they are not: look for a join, an id or a formula that"
+    " went wrong; if the world changed, collect labels and retrain.",
     "agreement": "Each alone is as before, together they are not: look for a join or an id that went wrong.",
 }
 # Prediction ids and the column's values of the newest rows in [start, end).
@@ -53,6 +55,7 @@ def explained(
             "sentence": check.sentence,
             "since": None if check.since_period is None else EPOCH + check.since_period * HOUR,
             "prediction": moved,
+            "segments": [one.to_document() for one in result.touched.get(check.feature, ())],
             "sample_ids": _samples(check, reference, last, newest),
             "advice": ADVICE[check.check].format(model=model),
         }

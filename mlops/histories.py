@@ -6,7 +6,7 @@ Reads leniently: what a cell cannot be is counted as a type fault, as the log wo
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -260,7 +260,7 @@ def with_outputs(spec: Spec, base: Base, training: Table | None, history: Table,
     """Add references of the history's outputs that ``base`` lacks, drop those that the history lacks, and
     learn how much rows depend on each other where training has times."""
     kept = {n: one for n, one in base.reference.features.items() if not one.is_output or n in history.columns}
-    reference, notes = ModelReference(kept, base.reference.pairs), list(base.notes)
+    reference, notes = replace(base.reference, features=kept), list(base.notes)
     for name in (PREDICTION, PROBABILITY, LABEL, ERROR):
         if name in history.columns and name not in kept:
             column = training.columns.get(name) if training else None

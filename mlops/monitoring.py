@@ -183,9 +183,17 @@ def merged(whole: DriftResult, phase: DriftResult) -> DriftResult:
         )
 
     features, quality = worse(whole.features, phase.features), worse(whole.quality, phase.quality)
-    pairs = worse(whole.pairs, phase.pairs)
-    verdict = overall((*features, *(check for check in (*quality, *pairs) if check.is_drift)))
-    return replace(whole, verdict=verdict, features=features, quality=quality, pairs=pairs)
+    pairs, segments = worse(whole.pairs, phase.pairs), worse(whole.segments, phase.segments)
+    further = [check for check in (*quality, *pairs, *segments) if check.is_drift]
+    return replace(
+        whole,
+        verdict=overall((*features, *further)),
+        features=features,
+        quality=quality,
+        pairs=pairs,
+        segments=segments,
+        touched={**phase.touched, **whole.touched},
+    )
 
 
 def _weight(check: FeatureDrift) -> tuple[bool, bool, float]:

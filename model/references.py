@@ -39,7 +39,7 @@ def fit_inputs(spec: Spec, features: pd.DataFrame) -> ModelReference:
     ranges = {name: (spec.features[name].min, spec.features[name].max) for name in spec.numbers}
     units = {name: feature.unit for name, feature in spec.features.items() if feature.unit}
     logged = frame.logged_columns(spec, features)
-    return ModelReference.fit(logged, kinds, ranges=ranges, units=units)
+    return ModelReference.fit(logged, kinds, ranges=ranges, units=units, segments=spec.drift.segments)
 
 
 def _answers_reference(spec: Spec, scores: Floats, threshold: float) -> ModelReference:

@@ -94,7 +94,8 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     ``delta`` is the share of requests that must sit elsewhere; ``output_delta`` the same for predicted values
     and probabilities, which move a little with every odd day of the inputs. ``reference`` is what inputs are
     compared with, ``season`` the cycle that is normal, ``learning_days`` the first days of a version in
-    production that tell how much rows depend on each other (0: they do not).
+    production that tell how much rows depend on each other (0: they do not). ``segments`` are categories
+    whose values make parts of the rows that are watched apart.
     """
 
     policy: Policy = "margin"
@@ -110,6 +111,7 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     p_value: Share = 0.045
     min_rows: Annotated[int, Meta(ge=1)] = 30
     window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
+    segments: Annotated[tuple[str, ...], Meta(max_length=4)] = ()
 
 
 class Slice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -182,6 +184,7 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     floor: float | None = None
     min_labels: Annotated[int, Meta(ge=10)] = 50
     window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
+    segments: Annotated[tuple[str, ...], Meta(max_length=4)] = ()
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -341,6 +344,16 @@ def _problems(spec: Spec) -> Iterable[str]:
         yield from _slice_problems(spec, name, one)
     for name, feature in spec.features.items():
         yield from _feature_problems(name, feature)
+    for name in spec.drift.segments:
+        yield from _segment_problems(spec, name)
+
+
+def _segment_problems(spec: Spec, name: str) -> Iterable[str]:
+    place = " - at `$.drift.segments`"
+    if name not in spec.features:
+        yield f"{name!r} is none of the features{place}"
+    elif spec.features[name].type not in ("category", "boolean"):
+        yield f"{name!r} is a {spec.features[name].type}; categories and booleans make segments{place}"
 
 
 def _drift_problems(drift: Drift) -> Iterable[str]:

@@ -22,7 +22,16 @@ from typing import Protocol
 import numpy as np
 
 from model.monitoring.arrays import Floats, Ints
-from model.monitoring.columns import Column, NumberColumn, read_days, read_numbers, read_texts
+from model.monitoring.columns import (
+    Column,
+    NumberColumn,
+    as_list,
+    category_text,
+    is_missing,
+    read_days,
+    read_numbers,
+    read_texts,
+)
 from model.monitoring.packing import pack, unpack
 
 MAX_CELLS = 1_024
@@ -132,6 +141,15 @@ class NumberCells:
         values[-2:] = column.n_missing, column.n_faults
         return Counts(values, self.layout)
 
+    def places(self, column: Column) -> Ints:
+        """Return the cell of each row; a faulty value counts as missing, as a read column no longer tells."""
+        rows = (read_days(column) if self.is_date else read_numbers(column)).rows
+        found = 1 + self.borders.searchsorted(rows, "left") + self.borders.searchsorted(rows, "right")
+        found[rows == np.inf] = self.n_values - 1
+        found[rows == -np.inf] = 0
+        found[np.isnan(rows)] = self.n_values
+        return found
+
     def _compare(self, numbers: Floats) -> Ints:
         # Sorting the values and looking the borders up in them is five times faster than the other way round.
         ordered = np.sort(numbers)
@@ -180,6 +198,20 @@ class CategoryCells:
             values[self._position.get(text, self.n_values - 1)] += n
         values[-2:] = texts.n_missing, texts.n_faults
         return Counts(values, self.layout)
+
+    def places(self, column: Column) -> Ints:
+        """Return the cell of each row."""
+        known, unseen = self._position, self.n_values - 1
+        return np.array(
+            [known.get(one, unseen) if type(one) is str else self._place(one) for one in as_list(column)],
+            dtype=np.int64,
+        )
+
+    def _place(self, value: object) -> int:
+        if is_missing(value):
+            return self.n_values
+        text = category_text(value)
+        return self.n_values + 1 if text is None else self._position.get(text, self.n_values - 1)
 
 
 def fit_number_cells(

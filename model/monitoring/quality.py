@@ -1,15 +1,18 @@
-"""Rates as streams: values missing, unseen, out of range or of a wrong type, and pairs that agree."""
+"""Further streams: values missing, unseen, out of range or of a wrong type; pairs; what goes together."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from model.monitoring.arrays import Ints
 from model.monitoring.cells import CategoryCells, NumberCells
-from model.monitoring.evidence import Span, Stream
+from model.monitoring.evidence import Span, Stream, feature_stream, summed_windows
 from model.monitoring.feature import FeatureReference
+from model.monitoring.joint import JOINT, JointReference
 from model.monitoring.pairs import PAIRS, PairReference
+from model.monitoring.policy import Timeline
 from model.monitoring.results import Check
 
 
@@ -91,6 +94,25 @@ def _pair_stream(
         read=read,
         members=members,
     )
+
+
+def joint_streams(
+    joint: JointReference, timeline: Timeline, spans: Sequence[Span], delta_of: Callable[[str], float]
+) -> list[Stream]:
+    """Return the stream of each feature's scores: does it still go with the others?
+
+    Its practical size is twice the feature's: scores follow shifts of others that are too small to matter.
+    """
+    found = []
+    for name in joint.tables:
+        score = joint.scores[JOINT + name]
+        windows = summed_windows(timeline.stacked.parts[score.name], spans)
+        partners = joint.partners(name)
+        stream = feature_stream(score, windows, spans, 2 * delta_of(name))
+        label = f"{name} with {', '.join(partners)}"
+        members = (name, *partners)
+        found.append(replace(stream, label=label, role="pair", check="together", members=members))
+    return found
 
 
 def rate(feature: FeatureReference, check: Check, windows: Ints) -> Ints:

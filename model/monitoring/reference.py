@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from model.monitoring.cells import MAX_CELLS, Cells, Counts, total
 from model.monitoring.columns import Column, NumberColumn
 from model.monitoring.feature import FeatureReference, Kind, Range, fit_feature
+from model.monitoring.joint import JointReference, fit_joint
 from model.monitoring.packing import unpack_rows
 from model.monitoring.pairs import PAIRS, PairReference, fit_pairs
 from model.monitoring.reference_file import read_reference, write_reference
+from model.monitoring.segments import SEGMENTS, SegmentReference, fit_segments
 
 PREDICTION = "@prediction"  # the predicted class (category) or value (number)
 PROBABILITY = "@probability"  # probability of the positive class
@@ -51,10 +53,15 @@ class ModelCounts:
 
 @dataclass(frozen=True)
 class ModelReference:
-    """References of all features and outputs of one model version, by name."""
+    """References of all features and outputs of one model version, by name.
+
+    ``pairs`` and ``joint`` say how features go together, ``segments`` how they are in parts of the rows.
+    """
 
     features: Mapping[str, FeatureReference] = field(default_factory=dict)
     pairs: PairReference | None = None
+    joint: JointReference | None = None
+    segments: Mapping[str, SegmentReference] = field(default_factory=dict)
 
     @staticmethod
     def fit(
@@ -63,6 +70,7 @@ class ModelReference:
         *,
         ranges: Mapping[str, Range] | None = None,
         units: Mapping[str, str] | None = None,
+        segments: Iterable[str] = (),
         max_cells: int = MAX_CELLS,
     ) -> "ModelReference":
         """Learn the reference from training columns.
@@ -78,6 +86,8 @@ class ModelReference:
             Allowed range of a number; None leaves an end open to what training saw.
         units : mapping of name to unit, optional
             For sentences, such as "bpm".
+        segments : iterable of str, optional
+            Categories whose values make segments.
         max_cells : int
             Most borders a number, and most categories a category, may have.
         """
@@ -88,17 +98,28 @@ class ModelReference:
             )
             for name, kind in kinds.items()
         }
-        return ModelReference(features, fit_pairs(features.values(), columns))
+        return ModelReference(
+            features,
+            fit_pairs(features.values(), columns),
+            fit_joint(features.values(), columns),
+            fit_segments(segments, _inputs(features), columns),
+        )
 
     def with_outputs(self, outputs: "ModelReference") -> "ModelReference":
         """Return this reference with outputs that were fitted on rows of their own, say held-out ones."""
-        return ModelReference({**self.features, **outputs.features}, self.pairs)
+        return replace(self, features={**self.features, **outputs.features})
 
     @property
     def counts(self) -> ModelCounts:
         """Training counts."""
         found = {name: feature.counts for name, feature in self.features.items()}
-        return ModelCounts(found | ({PAIRS: self.pairs.counts} if self.pairs else {}))
+        found |= {PAIRS: self.pairs.counts} if self.pairs else {}
+        found |= {name: score.counts for name, score in self._scores.items()}
+        return ModelCounts(found | {SEGMENTS + name: one.counts for name, one in self.segments.items()})
+
+    @property
+    def _scores(self) -> Mapping[str, FeatureReference]:
+        return self.joint.scores if self.joint else {}
 
     def count(self, columns: Mapping[str, Column]) -> ModelCounts:
         """Count logged rows, given column by column and all of one length.
@@ -117,6 +138,11 @@ class ModelReference:
         jobs = {name: partial(one.cells.count, read[name]) for name, one in self.features.items()}
         if self.pairs:
             jobs[PAIRS] = partial(self.pairs.cells.count, read)
+        if self.joint:
+            for name, column in self.joint.scored(read).items():
+                jobs[name] = partial(self._scores[name].cells.count, column)
+        for name, one in self.segments.items():
+            jobs[SEGMENTS + name] = partial(one.cells.count, read)
         with _workers(n_rows) as run:
             return ModelCounts(dict(zip(jobs, run(lambda job: job(), jobs.values()), strict=True)))
 
@@ -143,7 +169,9 @@ class ModelReference:
         Each has the shape (n_rows, n_counts). Raises as ``counts_from`` does.
         """
         return {
-            name: unpack_rows([row and row.get(name) for row in rows], cells.layout, cells.n_counts)
+            name: unpack_rows(
+                [None if row is None else row.get(name) for row in rows], cells.layout, cells.n_counts
+            )
             for name, cells in self._cells().items()
         }
 
@@ -169,23 +197,38 @@ class ModelReference:
         accepted as the new normal. The error that thinned cells bring is that of the new counts
         (``ks_error``).
         """
-        features = {name: replace(one, counts=counts.parts[name]) for name, one in self.features.items()}
-        pairs = replace(self.pairs, counts=counts.parts[PAIRS]) if self.pairs else None
-        return ModelReference(features, pairs)
+        parts = counts.parts
+        features = {name: replace(one, counts=parts[name]) for name, one in self.features.items()}
+        pairs = replace(self.pairs, counts=parts[PAIRS]) if self.pairs else None
+        scores = {name: replace(one, counts=parts[name]) for name, one in self._scores.items()}
+        joint = replace(self.joint, scores=scores) if self.joint else None
+        segments = {n: replace(one, counts=parts[SEGMENTS + n]) for n, one in self.segments.items()}
+        return ModelReference(features, pairs, joint, segments)
 
     def to_bytes(self) -> bytes:
         """Return the artifact part ``reference.bin`` (see ``reference_file`` for its form)."""
-        return write_reference(self.features.values(), self.pairs)
+        return write_reference(self.features.values(), self.pairs, self.joint, self.segments.values())
 
     @staticmethod
     def from_bytes(data: bytes) -> "ModelReference":
         """Read what ``to_bytes`` wrote; raises ``IntegrityError`` on anything else."""
-        features, pairs = read_reference(data)
-        return ModelReference({feature.name: feature for feature in features}, pairs)
+        features, pairs, joint, segments = read_reference(data)
+        return ModelReference(
+            {feature.name: feature for feature in features},
+            pairs,
+            joint,
+            {one.cells.name: one for one in segments},
+        )
 
     def _cells(self) -> dict[str, Cells]:
         found: dict[str, Cells] = {name: feature.cells for name, feature in self.features.items()}
-        return found | ({PAIRS: self.pairs.cells} if self.pairs else {})
+        found |= {PAIRS: self.pairs.cells} if self.pairs else {}
+        found |= {name: score.cells for name, score in self._scores.items()}
+        return found | {SEGMENTS + name: one.cells for name, one in self.segments.items()}
+
+
+def _inputs(features: Mapping[str, FeatureReference]) -> dict[str, FeatureReference]:
+    return {name: feature for name, feature in features.items() if not feature.is_output}
 
 
 @contextmanager

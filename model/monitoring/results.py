@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 Verdict = Literal["ok", "drift", "insufficient_data"]
-Check = Literal["distribution", "missing", "unseen", "out_of_range", "type_fault", "agreement"]
-Role = Literal["feature", "output", "pair"]
+Check = Literal["distribution", "missing", "unseen", "out_of_range", "type_fault", "agreement", "together"]
+Role = Literal["feature", "output", "pair", "segment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,27 @@ class FeatureDrift:
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """How much a feature moved within one segment: ``effect`` is the KS distance over its ``n`` rows."""
+
+    segment: str
+    effect: float
+    n: int
+
+    def to_document(self) -> dict[str, Any]:
+        """Return a dict of JSON types."""
+        return {"segment": self.segment, "effect": self.effect, "n": self.n}
+
+
+@dataclass(frozen=True, slots=True)
 class DriftResult:
     """One check of one model: features and outputs, data quality, and how it was decided.
 
     ``features`` has one entry a feature and output, ``quality`` one for each quality check, ``pairs`` those
-    pairs of features whose agreement changed most. All are sorted: what drifted first, then by effect.
+    pairs of features whose agreement changed most, and those features that fit the others worst,
+    ``segments`` the segments that changed most where the feature as a whole did not. All are sorted: what
+    drifted first, then by effect. ``touched`` names for each feature that drifted the segments in which it
+    moved most.
     """
 
     verdict: Verdict
@@ -76,6 +92,8 @@ class DriftResult:
     features: tuple[FeatureDrift, ...]
     quality: tuple[FeatureDrift, ...] = ()
     pairs: tuple[FeatureDrift, ...] = ()
+    segments: tuple[FeatureDrift, ...] = ()
+    touched: Mapping[str, tuple[Touched, ...]] = field(default_factory=dict)
 
     @property
     def is_drift(self) -> bool:
@@ -85,7 +103,12 @@ class DriftResult:
     @property
     def drifted(self) -> tuple[FeatureDrift, ...]:
         """Everything that drifted, the worst first."""
-        return tuple(one for one in (*self.features, *self.quality, *self.pairs) if one.is_drift)
+        return tuple(one for one in self.every if one.is_drift)
+
+    @property
+    def every(self) -> tuple[FeatureDrift, ...]:
+        """All checks."""
+        return (*self.features, *self.quality, *self.pairs, *self.segments)
 
     def to_document(self) -> dict[str, Any]:
         """Return a dict of JSON types."""
@@ -99,6 +122,7 @@ class DriftResult:
             "features": [one.to_document() for one in self.features],
             "quality": [one.to_document() for one in self.quality],
             "pairs": [one.to_document() for one in self.pairs],
+            "segments": [one.to_document() for one in self.segments],
         }
 
 

@@ -28,6 +28,8 @@ def describe(stream: Stream, evidence: Evidence) -> str:
         return f"{stream.label} {_NOTHING}"
     if stream.shape == "rate":
         return _describe_rate(stream, window)
+    if stream.check == "together":
+        return _describe_together(stream, evidence)
     if feature is None:
         return f"{stream.label} changed"
     if isinstance(feature.cells, CategoryCells):
@@ -37,7 +39,7 @@ def describe(stream: Stream, evidence: Evidence) -> str:
 
 def describe_place(stream: Stream, place: Place | None) -> str:
     """Say where a share changed: "above 180", "up to 5", "'diesel'"; empty for rates."""
-    if place is None or stream.feature is None or stream.shape == "rate":
+    if place is None or stream.feature is None or stream.shape == "rate" or stream.check == "together":
         return ""
     cells = stream.feature.cells
     if isinstance(cells, CategoryCells):
@@ -72,6 +74,18 @@ def _describe_rate(stream: Stream, window: Ints) -> str:
         now = f"{percent(float(after))} of rows now, {percent(float(before))} in training"
         return f"{stream.label} go together otherwise than they did: on the same side in {now}"
     return f"{stream.label}: share of {_RATES[stream.check]} {_moved(float(before), float(after))}"
+
+
+def _describe_together(stream: Stream, evidence: Evidence) -> str:
+    name, *partners = stream.members
+    told = f"{name} goes together with {', '.join(partners)} otherwise than it did"
+    place = evidence.place
+    if place is None:
+        return told
+    before, after = (
+        float(counts[: place.cell + 1].sum() / counts.sum()) for counts in (stream.reference, evidence.window)
+    )
+    return f"{told}: {percent(after)} of rows fit as badly as {percent(before)} did in training"
 
 
 def _moved(before: float, after: float) -> str:

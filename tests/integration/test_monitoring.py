@@ -51,6 +51,7 @@ REFERENCE = ModelReference.fit(
     columns(8_000, np.random.default_rng(0)),
     {**KINDS, PREDICTION: "category", PROBABILITY: "number"},
     units={"tempo": "bpm"},
+    segments=["genre"],
 )
 
 
@@ -127,9 +128,11 @@ def test_an_alarm_says_what_moved_since_when_which_rows_and_what_to_do(productio
     assert len(alarm["sample_ids"]) == 5
     assert all(production.predictions.get(one)["features"]["tempo"] > 140 for one in alarm["sample_ids"])
     assert "probability" in alarm["prediction"]
+    assert {one["segment"].split()[0] for one in alarm["segments"]} == {"genre"}
     (message,) = production.heard.messages
     assert "begun at 2026-03-02 08:00 UTC" in message.text
     assert "drift accept songs" in message.text
+    assert "Most touched: genre" in message.text
 
 
 def test_all_missing_constant_new_and_unseen_columns_leave_the_rest_reported_without_nan(production):
@@ -170,6 +173,19 @@ def test_an_accepted_window_is_normal_until_it_is_reset_and_both_stay_in_the_his
         (1, "accept", "ann"),
         (2, "reset", "bob"),
     ]
+
+
+def test_a_segment_that_moves_alone_is_an_alert_that_names_it(production):
+    found = columns(6_000, np.random.default_rng(7))
+    moved = [t + 40 * (g == "folk") for t, g in zip(found["tempo"], found["genre"], strict=True)]
+    few = [t if i % 3 else moved[i] for i, t in enumerate(found["tempo"])]
+    production.log(0, found | {"tempo": few})
+
+    report = production.check(1)
+
+    assert report["drifted"] == ["tempo where genre is folk"]
+    assert production.heard.messages[0].subject.startswith("Drift of segments in songs")
+    assert "tempo where genre is folk is" in production.heard.messages[0].text
 
 
 def test_a_window_with_few_rows_cannot_be_accepted(production):
