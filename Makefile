@@ -41,12 +41,12 @@ clean:  ## Remove .venv and caches; var/ with its data stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.local: requirements.txt requirements-local.txt | $(BIN)/python
-	@echo "Installing what the service needs (about 200 MB, only when requirements change) ..."
+	@echo "Installing what the service needs (about 240 MB, only when requirements change) ..."
 	@$(INSTALL) requirements-local.txt
 	@touch $@
 
 $(VENV)/.dev: requirements.txt requirements-local.txt requirements-mlflow.txt requirements-dev.txt | $(BIN)/python
-	@echo "Installing what the service, its tests and checks need (about 330 MB, only when requirements change) ..."
+	@echo "Installing what the service, its tests and checks need (about 440 MB, only when requirements change) ..."
 	@$(INSTALL) requirements-dev.txt --no-binary antlr4-python3-runtime  # DVC's parser; it has no wheel
 	@touch $@ $(VENV)/.local
 
