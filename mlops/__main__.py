@@ -15,6 +15,7 @@ import msgspec
 from tqdm import tqdm
 
 from mlops import labelling
+from mlops.batch_command import batch_command
 from mlops.clock import Clock
 from mlops.drift_command import drift_group
 from mlops.experiment_command import experiment_command
@@ -322,6 +323,7 @@ main.add_command(key_group(lambda: _errors()))
 main.add_command(shadow_command(lambda: _operations()))
 main.add_command(canary_command(lambda: _operations()))
 main.add_command(experiment_command(lambda: _operations()))
+main.add_command(batch_command(lambda: _operations()))
 
 
 if __name__ == "__main__":

@@ -16,13 +16,14 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from model import artifact, folders, frame, importing, packing, pickling, training
+from model import artifact, calibration_curve, folders, frame, importing, packing, pickling, training
 from model import spec as specs
 from model.artifact import PIPELINE, Manifest
 from model.bundled import bundled_rows
 from model.drafting.commands import init
 from model.drafting.places import Place
 from model.evaluation import Metrics, evaluate
+from model.folder_store import FolderStore
 from model.spec import Spec
 from model.terminal import errors, say
 from model.versions import Versions
@@ -52,6 +53,7 @@ _as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 _models = click.option(
     "--models", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Further folder of specs."
 )
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,23 @@ main.add_command(init)
 @click.argument("name")
 @click.option("--data", type=click.Path(path_type=Path), help="Train on this file instead of the spec's.")
 @click.option("--promote", is_flag=True, help="Make the new version the champion.")
+@click.option("--out", type=FOLDER, help="Write the version to this folder, without MongoDB.")
 @_further
 @_as_json
 @click.pass_obj
-def train(models: Path | None, name: str, data: Path | None, promote: bool, is_json: bool) -> None:
+def train(
+    models: Path | None, name: str, data: Path | None, promote: bool, out: Path | None, is_json: bool
+) -> None:
     """Train NAME and store it as a new version: a challenger, or with --promote the champion."""
+    if out is not None:
+        if promote:
+            raise click.UsageError("A version in a folder answers nobody; leave --promote or --out out.")
+        manifest = _train_to(out, models, name, data)
+        say(_description(manifest), f"{name} is in {out}.\n{_table(manifest.metrics)}", is_json)
+        return
     with _storage(models) as storage:
         spec, path = storage.spec(name)
-        manifest = _train(storage, spec, data or bundled_rows(spec, path))
+        manifest = _train(storage.versions, spec, data or bundled_rows(spec, path))
         if promote:
             storage.promote(name, manifest.version, "trained with --promote")
     told = _description(manifest) | {"is_champion": promote}
@@ -113,11 +124,23 @@ def train(models: Path | None, name: str, data: Path | None, promote: bool, is_j
     say(told, f"{name} {manifest.version} is {state}.\n{_table(manifest.metrics)}", is_json)
 
 
-def _train(storage: Storage, spec: Spec, path: Path) -> Manifest:
+def _train_to(out: Path, models: Path | None, name: str, data: Path | None) -> Manifest:
+    """Train without MongoDB; the version goes into a folder."""
+    with errors():
+        found = _settings()
+        spec, path = specs.find(name, (*folders.remembered(found), *_places(found, models)))
+        return _train(_folder_versions(out, found), spec, data or bundled_rows(spec, path))
+
+
+def _folder_versions(folder: Path, found: Settings) -> Versions:
+    return Versions(FolderStore(folder), artifact.signing_key(found))
+
+
+def _train(versions: Versions, spec: Spec, path: Path) -> Manifest:
     table = frame.read_table(path, spec)
     with tqdm(desc=spec.name, disable=not sys.stderr.isatty(), bar_format="{desc} {bar} {n}/{total}") as bar:
         trained = training.train(spec, table, lambda what, n_done, n_steps: _show(bar, what, n_done, n_steps))
-    return storage.versions.add(trained, source=path.name, source_digest=packing.file_digest(path))
+    return versions.add(trained, source=path.name, source_digest=packing.file_digest(path))
 
 
 def _show(bar: Any, what: str, n_done: int, n_steps: int) -> None:
@@ -130,24 +153,36 @@ def _show(bar: Any, what: str, n_done: int, n_steps: int) -> None:
 @main.command("evaluate")
 @click.argument("name")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled rows, CSV or Parquet.")
+@click.option("--from", "folder", type=FOLDER, help="The version that `train --out` wrote here, instead.")
+@click.option("--curve", type=click.Path(path_type=Path), help="Write predicted and observed means as CSV.")
 @_further
 @_as_json
 @click.pass_obj
-def evaluate_command(models: Path | None, name: str, data: Path, is_json: bool) -> None:
+def evaluate_command(
+    models: Path | None, name: str, data: Path, folder: Path | None, curve: Path | None, is_json: bool
+) -> None:
     """Score a labelled file with the champion of NAME."""
-    with _storage(models) as storage:
-        manifest = storage.champion(name)
-        content = storage.versions.part(name, manifest.version, PIPELINE)
+    if folder is not None:
+        with errors():
+            versions = _folder_versions(folder, _settings())
+            manifest = versions.manifest(name, "1")
+            content = versions.part(name, "1", PIPELINE)
+    else:
+        with _storage(models) as storage:
+            manifest = storage.champion(name)
+            content = storage.versions.part(name, manifest.version, PIPELINE)
     with errors():
-        n_rows, metrics = _evaluated(manifest, pickling.load(content, manifest), data)
+        n_rows, metrics = _evaluated(manifest, pickling.load(content, manifest), data, curve)
     told = {"model": name, "version": manifest.version, "rows": n_rows, "metrics": metrics}
     say(told, f"{name} {manifest.version} on {n_rows} rows of {data.name}\n{_table(metrics)}", is_json)
 
 
-def _evaluated(manifest: Manifest, pipeline: Any, data: Path) -> tuple[int, Metrics]:
+def _evaluated(manifest: Manifest, pipeline: Any, data: Path, curve: Path | None) -> tuple[int, Metrics]:
     spec = manifest.resolved_spec()
     rows = frame.labelled_rows(spec, frame.read_table(data, spec))
     scores = training.scored(pipeline, spec, rows.features)
+    if curve is not None:
+        calibration_curve.write(curve, calibration_curve.calibration(spec, rows.y, scores))
     return len(rows), evaluate(spec, rows.y, scores, manifest.threshold)
 
 
@@ -254,7 +289,7 @@ def train_missing_models(storage: Storage) -> list[dict[str, str]]:
 
 def _first_version(storage: Storage, spec: Spec, path: Path) -> dict[str, str]:
     try:
-        manifest = _train(storage, spec, bundled_rows(spec, path))
+        manifest = _train(storage.versions, spec, bundled_rows(spec, path))
         storage.promote(spec.name, manifest.version, "first version", expected_seq=0)
     except ConflictError:
         log.info("%s got a champion from elsewhere in the meantime", spec.name)
@@ -279,8 +314,7 @@ def _user() -> str:
 def _storage(models: Path | None) -> Iterator[Storage]:
     """Everything connected: to MONGO_URI, or to the private MongoDB, which is started if it does not run."""
     with errors():
-        found = settings.load(os.environ)
-        logs.configure(found.log_level, found.log_format)
+        found = _settings()
         if found.mongo_uri is not None:
             with _connected(found, found.mongo_uri, models) as storage:
                 yield storage
@@ -292,6 +326,16 @@ def _storage(models: Path | None) -> Iterator[Storage]:
             yield storage
 
 
+def _settings() -> Settings:
+    found = settings.load(os.environ)
+    logs.configure(found.log_level, found.log_format)
+    return found
+
+
+def _places(found: Settings, models: Path | None) -> tuple[Path, ...]:
+    return (*folders.folders(found), *([models] if models else []))
+
+
 @contextmanager
 def _connected(found: Settings, uri: str, models: Path | None) -> Iterator[Storage]:
     db = connection.connect(uri, found.mongo_db)
@@ -299,9 +343,8 @@ def _connected(found: Settings, uri: str, models: Path | None) -> Iterator[Stora
         indexes.ensure(db, found.retention_days)
         store = VersionStore(db)
         versions = Versions(store, artifact.signing_key(found))
-        places = (*folders.folders(found), *([models] if models else []))
         known = folders.remembered(found)
-        yield Storage(store, HistoryStore(db), versions, places, known, found.default_model)
+        yield Storage(store, HistoryStore(db), versions, _places(found, models), known, found.default_model)
     finally:
         connection.close(db)
 

@@ -6,7 +6,7 @@ knows MongoDB; ``utils.mongo.versions.VersionStore`` is one.
 
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -136,19 +136,27 @@ class Versions:
             If neither answers the golden rows as at training; names what to install.
         """
         manifest = self.manifest(model, version)
-        spec = manifest.resolved_spec()
-        _warn_other_scikit_learn(manifest)
-        return LoadedVersion(
-            model, version, spec, manifest.threshold, self._predictor(manifest, spec), manifest
-        )
+        return loaded(manifest, lambda name: self._part(manifest, name))
 
-    def _predictor(self, manifest: Manifest, spec: Spec) -> Predictor:
-        golden = Golden.from_bytes(self._part(manifest, GOLDEN))
-        # The pipeline's bytes stay in memory, so that it can step in while MongoDB is away.
-        fallback = _Fallback(manifest, spec, golden, self._part(manifest, PIPELINE))
-        if GRAPH not in manifest.parts:
-            return fallback()
-        return _compiled(manifest, self._part(manifest, GRAPH), golden, fallback) or fallback()
+
+def loaded(manifest: Manifest, part: Callable[[str], bytes]) -> LoadedVersion:
+    """Return a version ready to score, from a verified manifest and what returns its verified parts.
+
+    Raises OtherPackagesError as ``Versions.load`` does.
+    """
+    spec = manifest.resolved_spec()
+    _warn_other_scikit_learn(manifest)
+    predictor = _predictor(manifest, spec, part)
+    return LoadedVersion(manifest.model, manifest.version, spec, manifest.threshold, predictor, manifest)
+
+
+def _predictor(manifest: Manifest, spec: Spec, part: Callable[[str], bytes]) -> Predictor:
+    golden = Golden.from_bytes(part(GOLDEN))
+    # The pipeline's bytes stay in memory, so that it can step in while MongoDB is away.
+    fallback = _Fallback(manifest, spec, golden, part(PIPELINE))
+    if GRAPH not in manifest.parts:
+        return fallback()
+    return _compiled(manifest, part(GRAPH), golden, fallback) or fallback()
 
 
 def _compiled(

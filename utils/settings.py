@@ -20,6 +20,7 @@ Secret = Meta(extra={"is_secret": True})
 CronLine = Annotated[str, Meta(pattern=r"^\S+( \S+){4}$")]
 Cron = Meta(pattern=r"^\S+( \S+){4}$")
 Words = tuple[str, ...]
+DaskAddress = Annotated[str, Meta(pattern=r"^(tcp|tls|ucx|ws|wss)://.+:\d+$")]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +127,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_password: Annotated[str | None, Secret, Meta(description="Password at the mail server.")] = None
     alert_email_to: Annotated[Words, Meta(description="Who gets alerts by mail, by commas.")] = ()
 
+    dask_scheduler_address: Annotated[
+        DaskAddress | None,
+        Meta(description="Dask cluster for large work, `tcp://host:8786`. Unset: processes of this machine."),
+    ] = None
     retention_days: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="Days after which logged predictions go. Unset: kept."),

@@ -1,0 +1,50 @@
+"""The workers: processes of this machine, or the cluster at ``DASK_SCHEDULER_ADDRESS``."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+from distributed import Client, LocalCluster
+
+from utils.errors import UnavailableError
+
+CONNECT_S = 15
+
+
+@contextmanager
+def client(address: str | None, n_workers: int) -> Iterator[Client]:
+    """Connect to a cluster, or start ``n_workers`` processes of one thread each and end them afterwards.
+
+    Raises UnavailableError if nobody answers at ``address``, or the cluster has no workers.
+    """
+    if address is None:
+        with _local(n_workers) as cluster, Client(cluster) as found:
+            yield found
+        return
+    try:
+        found = Client(address, timeout=CONNECT_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UnavailableError(
+            f"DASK_SCHEDULER_ADDRESS: no scheduler answers at {address} ({error})."
+        ) from None
+    with found:
+        try:
+            found.wait_for_workers(1, timeout=CONNECT_S)
+        except TimeoutError:
+            raise UnavailableError(
+                f"The cluster at {address} has no workers: dask worker {address}"
+            ) from None
+        yield found
+
+
+def _local(n_workers: int) -> LocalCluster:
+    # No page of its own, and no limit that would stop a worker: parts are small and few are under way.
+    dask.config.set({"distributed.worker.memory.terminate": False})
+    return LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        memory_limit=0,
+        silence_logs=logging.ERROR,
+    )

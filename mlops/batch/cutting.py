@@ -1,0 +1,239 @@
+"""Cuts files into parts of about equal size, at the ends of rows, and counts the rows.
+
+A plain file is only looked through, and workers read their parts themselves; a compressed one is unpacked
+here and its parts carry their content. Whatever runs twice over the same files cuts them the same.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops.batch.places import File
+from model.frame import TableError
+from model.spec import Data
+
+PART_BYTES = 8 * 2**20
+LONGEST_ROW_BYTES = 64 * 2**20
+ROW_BYTES = 80  # about; rows of Parquet files are counted by it
+NEWLINE, RETURN = 10, 13
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive rows of one file.
+
+    Attributes
+    ----------
+    index : int
+        Position among the parts of all files.
+    first : int
+        Position of its first row among the rows of all files.
+    first_row : int
+        Number of its first row in its file; the first row there is 1.
+    n_rows : int
+        How many there are; of NDJSON, lines.
+    n_bytes : int
+        Its share of the size of the file, for telling progress.
+    header : tuple of str
+        Names of the columns of a CSV file.
+    start, stop : int
+        Where in the file it is: bytes, or rows of the row groups of a Parquet file.
+    groups : tuple of int
+        Row groups of a Parquet file.
+    content : bytes, optional
+        Its rows, where the file is compressed.
+    """
+
+    index: int
+    file: File
+    first: int
+    first_row: int
+    n_rows: int
+    n_bytes: int
+    header: tuple[str, ...] = ()
+    start: int = 0
+    stop: int = 0
+    groups: tuple[int, ...] = ()
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A part before it has a place among others."""
+
+    n_rows: int
+    n_bytes: int
+    header: tuple[str, ...] = ()
+    start: int = 0
+    stop: int = 0
+    groups: tuple[int, ...] = ()
+    content: bytes | None = None
+
+
+def parts(files: Sequence[File], data: Data, part_bytes: int = PART_BYTES) -> Iterator[Part]:
+    """Yield the parts of all files in order.
+
+    Raises
+    ------
+    TableError
+        If a file has no header, or a row has no end.
+    """
+    index = first = 0
+    for file in files:
+        first_row = 1
+        for cut in _cuts(file, data, part_bytes):
+            yield Part(index, file, first, first_row, **cut.__dict__)
+            index, first, first_row = index + 1, first + cut.n_rows, first_row + cut.n_rows
+
+
+def _cuts(file: File, data: Data, part_bytes: int) -> Iterator[_Cut]:
+    try:
+        if file.kind == "parquet":
+            yield from _row_groups(file, part_bytes)
+            return
+        with file.open() as stream:
+            yield from _pieces(file, stream, data, part_bytes)
+    except (OSError, EOFError) as error:
+        raise TableError(f"{file.name}: cannot be read. {error}") from None
+
+
+def header_of(file: File, data: Data) -> tuple[str, ...]:
+    """Return the names of the columns of a CSV file. Raises TableError if there is no header."""
+    with file.open() as stream:
+        return _header(file, stream, data)[0]
+
+
+def _header(file: File, stream: Any, data: Data) -> tuple[tuple[str, ...], int]:
+    """Return the names, and where the first row below them begins; the stream is there."""
+    line = stream.readline(LONGEST_ROW_BYTES)
+    while (line and not line.endswith(b"\n")) or line.count(b'"') % 2:
+        more = stream.readline(LONGEST_ROW_BYTES)  # a name with a line break
+        if not more:
+            break
+        line += more
+    try:
+        names = next(
+            csv.reader(io.StringIO(line.decode(data.encoding), newline=""), delimiter=data.separator), []
+        )
+    except UnicodeDecodeError:
+        raise TableError(f"{file.name}: the header is not {data.encoding}.") from None
+    if not names:
+        raise TableError(f"{file.name}: is empty; a header with the names of the columns is needed.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TableError(f"{file.name}: there are two columns {twice[0]!r}.")
+    return tuple(names), len(line)
+
+
+def _pieces(file: File, stream: Any, data: Data, part_bytes: int) -> Iterator[_Cut]:
+    header, start = _header(file, stream, data) if file.kind == "csv" else ((), 0)
+    ends = _CsvEnds(data.separator) if file.kind == "csv" else _line_ends
+    rest = b""
+    while True:
+        block = stream.read(part_bytes)
+        content = rest + block
+        n_rows, length = ends(content, not block)
+        if n_rows:
+            n_bytes = _share(file, stream, length)
+            packed = content[:length] if file.compression else None
+            yield _Cut(n_rows, n_bytes, header, start, start + length, content=packed)
+        start, rest = start + length, content[length:]
+        if not block:
+            return
+        if len(rest) > max(LONGEST_ROW_BYTES, 2 * part_bytes):
+            raise TableError(f"{file.name}: a row that begins at byte {start} has no end; a quote is open.")
+
+
+def _share(file: File, stream: Any, length: int) -> int:
+    """Return the bytes of a piece as stored; of a compressed file that is a guess."""
+    return length if file.compression is None else max(1, length // 4)
+
+
+def _line_ends(content: bytes, is_last: bool) -> tuple[int, int]:
+    """Return the number of whole lines, and where the last one ends."""
+    stop = len(content) if is_last else content.rfind(b"\n") + 1
+    n_lines = content.count(b"\n", 0, stop)
+    return n_lines + (stop > 0 and content[stop - 1] != NEWLINE), stop
+
+
+class _CsvEnds:
+    """Finds where rows of CSV end: at line ends outside of quotes; empty lines are no rows."""
+
+    def __init__(self, separator: str) -> None:
+        before = re.escape(separator.encode())
+        # A quote opens a field only where the field begins.
+        self._quoted = re.compile(rb"(?:(?<=[\n\r]|" + before + rb')|\A)"(?:[^"]|"")*+("(?!")|\Z)')
+
+    def __call__(self, content: bytes, is_last: bool) -> tuple[int, int]:
+        """Return the number of whole rows, and where the last one ends."""
+        line_ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == NEWLINE)
+        limit = len(content)
+        if b'"' in content:
+            line_ends, limit = self._outside(content, line_ends)
+        if not is_last:
+            line_ends = line_ends[line_ends < limit]
+        stop = len(content) if is_last else int(line_ends[-1]) + 1 if len(line_ends) else 0
+        starts = np.concatenate([[0], line_ends + 1])
+        stops = np.concatenate([line_ends, [stop]])
+        return int(_has_text(content, starts, stops).sum()), stop
+
+    def _outside(self, content: bytes, line_ends: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
+        """Return the line ends outside of quotes, and where a field begins that is still open."""
+        spans = [(found.start(), found.end(), bool(found[1])) for found in self._quoted.finditer(content)]
+        if not spans:
+            return line_ends, len(content)
+        begins = np.array([begin for begin, _, _ in spans])
+        ends = np.array([end for _, end, _ in spans])
+        span = np.searchsorted(begins, line_ends, side="right") - 1
+        is_inside = (span >= 0) & (line_ends < ends[span])
+        return line_ends[~is_inside], len(content) if spans[-1][2] else spans[-1][0]
+
+
+def _has_text(content: bytes, starts: NDArray[np.intp], stops: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Tell which rows are more than a line end."""
+    letters = np.frombuffer(content + b"\n", dtype=np.uint8)
+    lengths = stops - starts
+    is_more: NDArray[np.bool_] = (lengths > 1) | ((lengths == 1) & (letters[starts] != RETURN))
+    return is_more
+
+
+def _row_groups(file: File, part_bytes: int) -> Iterator[_Cut]:
+    """Cut large row groups, and put small ones together."""
+    parquet = _parquet(file)
+    counts = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+    per_row = file.size / max(1, sum(counts))
+    group, largest = 0, max(1, part_bytes // ROW_BYTES)
+    while group < len(counts):
+        end, n_rows = group + 1, counts[group]
+        while end < len(counts) and n_rows + counts[end] <= largest:
+            end, n_rows = end + 1, n_rows + counts[end]
+        # A part of a row group is found by reading all before it, so there are few of them.
+        size = max(largest, -(-n_rows // 8))
+        for start in range(0, n_rows, size):
+            stop = min(start + size, n_rows)
+            count = stop - start
+            yield _Cut(count, int(count * per_row), (), start, stop, tuple(range(group, end)))
+        group = end
+
+
+def _parquet(file: File) -> Any:
+    from pyarrow import ArrowInvalid
+    from pyarrow import parquet as arrow_parquet
+
+    try:
+        return arrow_parquet.ParquetFile(file.open())
+    except ArrowInvalid as error:
+        raise TableError(f"{file.name}: is no Parquet file. {error}") from None
+
+
+def columns_of(file: File, data: Data) -> tuple[str, ...] | None:
+    """Return the names of the columns of a file; None where each row has its own. Raises TableError."""
+    if file.kind == "ndjson":
+        return None
+    return tuple(_parquet(file).schema_arrow.names) if file.kind == "parquet" else header_of(file, data)

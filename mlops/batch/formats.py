@@ -1,0 +1,222 @@
+"""Answers as they are written: CSV, NDJSON or Parquet, a part at a time, and the parts put together.
+
+NDJSON has what ``/predict`` answers; the other two have a column each. Warnings are JSON in CSV. With more
+than two classes there is a column for the probability of each.
+"""
+
+import csv
+import io
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import msgspec
+import numpy as np
+
+from mlops.batch.places import Kind, has_arrow
+from model.bulk.answers import Answers
+from model.columns import RowWarning
+from model.spec import Spec
+
+Table = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answered rows of a part: who they are, and what was said.
+
+    ``ids`` are their prediction ids where they are logged, ``file`` is the name of theirs where there are
+    many.
+    """
+
+    rows: Any
+    answers: Answers
+    common: Sequence[RowWarning]
+    references: Sequence[Any]
+    ids: Sequence[str] | None
+    file: str | None
+
+    def warnings(self, row: int) -> list[RowWarning]:
+        """Return what is odd about a row."""
+        return [*self.common, *self.answers.warnings.get(row, ())]
+
+
+class Format:
+    """How the answers of one model are written."""
+
+    def __init__(self, spec: Spec, kind: Kind, *, is_logged: bool, has_files: bool) -> None:
+        self._spec, self._kind = spec, kind
+        self._is_logged, self._has_files = is_logged, has_files
+        self._names = spec.class_names
+
+    def columns(self) -> dict[str, str]:
+        """Return the names of the columns, and what is in each."""
+        found = {"row": "integer"} | ({"file": "text"} if self._has_files else {})
+        found |= {self._spec.id: "text"} if self._spec.id else {}
+        found |= {"prediction_id": "text"} if self._is_logged else {}
+        if self._spec.task == "regression":
+            found |= {"prediction": "number"}
+        else:
+            found |= {"prediction": _kind_of(self._spec.labels), "class": "text", "probability": "number"}
+        if len(self._names) > 2:
+            found |= {f"probability_{name}": "number" for name in self._names}
+        return found | {"warnings": "warnings"}
+
+    def encode(self, answered: Sequence[Answered]) -> bytes:
+        """Return the rows of a part as bytes."""
+        if self._kind == "ndjson":
+            lines = [line for one in answered for line in self._objects(one)]
+            return b"".join(map(msgspec.json.Encoder().encode_lines, [lines])) if lines else b""
+        tables = [self._table(one) for one in answered]
+        if self._kind == "parquet":
+            return _parquet(tables, self.columns())
+        return b"".join(_csv(table, self.columns()) for table in tables)
+
+    def _table(self, one: Answered) -> Table:
+        n_rows, answers = len(one.rows), one.answers
+        found: Table = {"row": one.rows, "file": [one.file] * n_rows if self._has_files else None}
+        if self._spec.id:
+            found[self._spec.id] = [None if value is None else str(value) for value in one.references]
+        found["prediction_id"] = one.ids
+        if answers.chosen is None:
+            found["prediction"] = answers.values
+        else:
+            found["prediction"] = _picked(self._predicted(), answers.chosen)
+            found["class"] = _picked(list(self._names), answers.chosen)
+            found["probability"] = answers.values
+            found |= {f"probability_{name}": answers.scores[:, i] for i, name in enumerate(self._names)}
+        found["warnings"] = self._warnings(one, n_rows)
+        return {name: found[name] for name in self.columns()}
+
+    def _predicted(self) -> list[Any]:
+        labels = list(self._spec.labels)
+        return [str(label) for label in labels] if _kind_of(labels) == "text" else labels
+
+    def _warnings(self, one: Answered, n_rows: int) -> Any:
+        as_text = self._kind == "csv"
+        column = np.empty(n_rows, dtype=object)
+        shared = _plain(one.common)
+        column[:] = [None if as_text and not shared else _json(shared) if as_text else shared] * n_rows
+        for row in one.answers.warnings:
+            found = _plain(one.warnings(row))
+            column[row] = _json(found) if as_text else found
+        return column
+
+    def _objects(self, one: Answered) -> Iterator[Table]:
+        answers, n_rows = one.answers, len(one.rows)
+        predictions = answers.predictions(self._spec.labels)
+        scores = answers.scores.tolist()
+        values = answers.values.tolist()
+        chosen = [] if answers.chosen is None else answers.chosen.tolist()
+        for i, row in enumerate(one.rows.tolist()):
+            found: Table = {"row": row} | ({"file": one.file} if self._has_files else {})
+            if self._spec.id:
+                found[self._spec.id] = one.references[i]
+            if one.ids is not None:
+                found["prediction_id"] = one.ids[i]
+            found["prediction"] = predictions[i]
+            if chosen:
+                found["class"], found["probability"] = self._names[chosen[i]], values[i]
+                found["probabilities"] = dict(zip(self._names, scores[i], strict=True))
+            found["warnings"] = one.warnings(i) if one.common or i in answers.warnings else []
+            yield found
+        assert len(predictions) == n_rows  # noqa: S101  each row has one
+
+    def head(self) -> bytes:
+        """Return what comes before the first part of a file of text."""
+        if self._kind != "csv":
+            return b""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(self.columns())
+        return text.getvalue().encode()
+
+    def join(self, parts: Iterator[IO[bytes]], target: IO[bytes]) -> None:
+        """Write parts one after another, with little in memory."""
+        if self._kind == "parquet":
+            _join_parquet(parts, target, self.columns())
+            return
+        target.write(self.head())
+        for part in parts:
+            with part:
+                shutil.copyfileobj(part, target, 2**20)
+
+
+def _kind_of(labels: Sequence[Any]) -> str:
+    kinds = set(map(type, labels))
+    if kinds <= {bool}:
+        return "boolean"
+    if kinds <= {int}:
+        return "integer"
+    return "number" if kinds <= {int, float} else "text"
+
+
+def _plain(warnings: Sequence[RowWarning]) -> list[dict[str, str]]:
+    return [{"code": one.code, "feature": one.feature, "detail": one.detail} for one in warnings]
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _picked(values: list[Any], positions: Any) -> Any:
+    if has_arrow():
+        import pyarrow as pa
+
+        return pa.array(values).take(pa.array(positions))
+    return [values[position] for position in positions.tolist()]
+
+
+def _arrow(tables: Sequence[Table], columns: dict[str, str], warnings: Any) -> Any:
+    import pyarrow as pa
+
+    kinds = {"integer": pa.int64(), "number": pa.float64(), "text": pa.string(), "boolean": pa.bool_()}
+    schema = pa.schema([(name, kinds.get(kind, warnings)) for name, kind in columns.items()])
+
+    def batch(table: Table) -> Any:
+        # NaN is what a regression gives where it gave no number.
+        arrays = [pa.array(table[field.name], type=field.type, from_pandas=True) for field in schema]
+        return pa.record_batch(arrays, schema=schema)
+
+    return pa.Table.from_batches([batch(table) for table in tables], schema)
+
+
+def _csv(table: Table, columns: dict[str, str]) -> bytes:
+    if not has_arrow():
+        text = io.StringIO()
+        lists = [value.tolist() if isinstance(value, np.ndarray) else value for value in table.values()]
+        rows = zip(*lists, strict=True)
+        csv.writer(text, lineterminator="\n").writerows(["" if v != v else v for v in row] for row in rows)
+        return text.getvalue().encode()
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    target = io.BytesIO()
+    options = arrow_csv.WriteOptions(include_header=False)
+    arrow_csv.write_csv(_arrow([table], columns, pa.string()), target, options)
+    return target.getvalue()
+
+
+def _warning_list() -> Any:
+    import pyarrow as pa
+
+    return pa.list_(pa.struct([(name, pa.string()) for name in ("code", "feature", "detail")]))
+
+
+def _parquet(tables: Sequence[Table], columns: dict[str, str]) -> bytes:
+    from pyarrow import parquet as arrow_parquet
+
+    target = io.BytesIO()
+    arrow_parquet.write_table(_arrow(tables, columns, _warning_list()), target)
+    return target.getvalue()
+
+
+def _join_parquet(parts: Iterator[IO[bytes]], target: IO[bytes], columns: dict[str, str]) -> None:
+    from pyarrow import parquet as arrow_parquet
+
+    schema = _arrow([], columns, _warning_list()).schema
+    with arrow_parquet.ParquetWriter(target, schema) as writer:
+        for part in parts:
+            with part:
+                table = arrow_parquet.read_table(part)
+                writer.write_table(table, row_group_size=max(1, table.num_rows))

@@ -1,0 +1,126 @@
+"""Where input files are: a path or URL, a folder, or a pattern, on any file system that fsspec knows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import fsspec
+from fsspec.utils import infer_compression
+
+from model.frame import TableError
+
+Kind = Literal["csv", "ndjson", "parquet"]
+KINDS: dict[str, Kind] = {
+    ".csv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+}
+COMPRESSIONS = ("gzip", "bz2", "xz", "zstd")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file.
+
+    Attributes
+    ----------
+    url : str
+        Where it is.
+    size : int
+        Its bytes as they are stored.
+    kind : str
+    compression : str or None
+        A compressed one can only be read from its beginning.
+    changed : str
+        Another where the file was written again.
+    """
+
+    url: str
+    size: int
+    kind: Kind
+    compression: str | None
+    changed: str
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.url.rsplit("/", 1)[-1]
+
+    def open(self, *, is_raw: bool = False) -> Any:
+        """Open it for reading bytes, without compression unless ``is_raw``."""
+        return fsspec.open(self.url, "rb", compression=None if is_raw else self.compression).open()
+
+
+def kind_of(path: str) -> tuple[Kind, str | None]:
+    """Return what is in a file and how it is compressed, by the ending of its name.
+
+    Raises TableError for another ending, or for Parquet where pyarrow is missing.
+    """
+    compression = infer_compression(path)
+    bare = path.rsplit(".", 1)[0] if compression else path
+    kind = next((kind for ending, kind in KINDS.items() if bare.lower().endswith(ending)), None)
+    if kind is None or (compression and (kind == "parquet" or compression not in COMPRESSIONS)):
+        known = ", ".join(KINDS)
+        raise TableError(f"{path}: what is in it must be seen from its ending: {known}, or {'.csv.gz'}.")
+    if kind == "parquet" and not has_arrow():
+        raise TableError(f"{path}: Parquet needs pyarrow, which is not installed: pip install pyarrow")
+    return kind, compression
+
+
+def has_arrow() -> bool:
+    """Tell whether pyarrow is installed; not every installation has it."""
+    return find_spec("pyarrow") is not None
+
+
+def files(url: str) -> list[File]:
+    """Return the files that a path, URL, folder or pattern stands for, by name.
+
+    Raises
+    ------
+    TableError
+        If there are none, or one has an unknown ending.
+    """
+    system, path = _system(url)
+    try:
+        found = [_file(system, one) for one in _paths(system, path)]
+    except (OSError, ValueError) as error:
+        raise TableError(f"{url}: cannot be read. {error}") from None
+    if not found:
+        raise TableError(f"{url}: no such file, or no file in it ends in {', '.join(KINDS)}.")
+    return found
+
+
+def _system(url: str) -> tuple[Any, str]:
+    try:
+        system, path = fsspec.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise TableError(f"{url}: {error}") from None
+    return system, str(path)
+
+
+def _paths(system: Any, path: str) -> Iterator[str]:
+    if system.isdir(path):
+        yield from sorted(one for one in system.find(path) if _has_known_ending(one))
+    elif any(letter in path for letter in "*?["):
+        yield from sorted(system.glob(path))
+    elif system.exists(path):
+        yield path
+
+
+def _has_known_ending(path: str) -> bool:
+    try:
+        kind_of(path)
+    except TableError:
+        return any(path.lower().endswith(ending) for ending in KINDS)
+    return not path.rsplit("/", 1)[-1].startswith((".", "_"))
+
+
+def _file(system: Any, path: str) -> File:
+    info = system.info(path)
+    kind, compression = kind_of(path)
+    changed = next(
+        (str(info[name]) for name in ("ETag", "etag", "mtime", "LastModified") if info.get(name)), ""
+    )
+    return File(system.unstrip_protocol(path), int(info["size"] or 0), kind, compression, changed)

@@ -1,0 +1,165 @@
+"""What a run has done already: a folder beside the output, on the same file system, until it is complete.
+
+``run.json`` says which run it is. Each part leaves its answers, its refused rows, what is to be logged and,
+last of all, ``N.json`` with the counts: only what has one is done. Files appear whole or not at all.
+"""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import IO, Any
+
+import fsspec
+import msgspec
+
+from model.artifact import Manifest
+from utils.errors import ConflictError
+
+OUT, BAD, LOG, DONE = "out", "bad", "log", "json"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is. Whoever goes on must be asked for the same.
+
+    Attributes
+    ----------
+    model, version : str
+        Who answers.
+    digest : str
+        Of the version as it is in the folder.
+    is_logged : bool
+        Whether answers go to MongoDB.
+    inputs : list of tuple
+        URL, size and change of each file.
+    part_bytes : int
+        How files are cut.
+    id : str
+        Of the run; ``request_id`` of what is logged.
+    first_id : str
+        Prediction id of the first row; the others count up from it.
+    """
+
+    model: str
+    version: str
+    digest: str
+    is_logged: bool
+    inputs: list[tuple[str, int, str]]
+    part_bytes: int
+    id: str
+    first_id: str
+
+    def same_as(self, other: "Plan") -> bool:
+        """Tell whether another run would do the same."""
+        names = ("model", "version", "is_logged", "inputs", "part_bytes")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What became of the rows of a part."""
+
+    n_rows: int
+    n_scored: int
+    n_refused: int
+    n_warned: int
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """A version as workers get it; the run verified it."""
+
+    manifest: Manifest
+    parts: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """The folder of one run."""
+
+    url: str
+
+    @cached_property
+    def _place(self) -> tuple[Any, str]:
+        system, path = fsspec.url_to_fs(self.url)
+        return system, str(path)
+
+    def __reduce__(self) -> Any:
+        return WorkFolder, (self.url,)
+
+    def path(self, name: str) -> str:
+        """Return where a file is in its file system."""
+        return posixpath.join(self._place[1], name)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file that is there whole or not at all."""
+        system, folder = self._place
+        system.makedirs(folder, exist_ok=True)
+        partial = self.path(f".{name}.{id(content):x}.part")
+        system.pipe_file(partial, content)
+        system.mv(partial, self.path(name))
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content, None if it is not there."""
+        system, _ = self._place
+        try:
+            content: bytes = system.cat_file(self.path(name))
+        except FileNotFoundError:
+            return None
+        return content
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
+        found: IO[bytes] = self._place[0].open(self.path(name), "rb")
+        return found
+
+    def forget(self, name: str) -> None:
+        """Delete a file."""
+        self._place[0].rm_file(self.path(name))
+
+    def remove(self) -> None:
+        """Delete the folder; what says that the run is complete goes last."""
+        system, folder = self._place
+        if not system.exists(folder):
+            return
+        for path in system.find(folder):
+            if not path.endswith("/run.json"):
+                system.rm_file(path)
+        system.rm(folder, recursive=True)
+
+    def plan(self) -> Plan | None:
+        """Return which run this is, None if there is none yet."""
+        content = self.read("run.json")
+        return None if content is None else msgspec.json.decode(content, type=Plan)
+
+    def joined(self, plan: Plan) -> Plan:
+        """Begin a run, or go on with the same one that was interrupted; returns what it is.
+
+        Raises
+        ------
+        ConflictError
+            If what was interrupted is another run.
+        """
+        known = self.plan()
+        if known is None:
+            self.write("run.json", msgspec.json.encode(plan))
+            return plan
+        if not known.same_as(plan):
+            raise ConflictError(
+                f"{self.url} is of a run that was interrupted, of another model, options or input."
+                " --restart gives it up."
+            )
+        return known
+
+    def done(self, index: int) -> Done | None:
+        """Return what became of a part, None if it is not done."""
+        content = self.read(f"{index:06d}.{DONE}")
+        return None if content is None else msgspec.json.decode(content, type=Done)
+
+    def finish(self, index: int, files: dict[str, bytes], done: Done) -> None:
+        """Keep what came of a part."""
+        for ending, content in files.items():
+            self.write(f"{index:06d}.{ending}", content)
+        self.write(f"{index:06d}.{DONE}", msgspec.json.encode(done))
+
+    def parts(self, n_parts: int, ending: str) -> Iterator[IO[bytes]]:
+        """Yield what each part left of one kind, opened, in order."""
+        return (self.open(f"{index:06d}.{ending}") for index in range(n_parts))
