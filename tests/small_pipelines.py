@@ -1,5 +1,10 @@
 """Pipelines that are fitted in a moment, for tests that are about something else."""
 
+import os
+import time
+import uuid
+from pathlib import Path
+
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
@@ -8,6 +13,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from model.spec import Spec
+
+HUGE = 1e12
 
 
 def logistic(spec: Spec) -> Pipeline:
@@ -23,6 +30,21 @@ def linear(spec: Spec) -> Pipeline:
 def unknown_to_the_compiler(spec: Spec) -> Pipeline:
     """Like ``logistic``, with a step that no graph knows."""
     return make_pipeline(_prepared(spec), FunctionTransformer(abs_of_sum), LogisticRegression())
+
+
+def gated(spec: Spec) -> Pipeline:
+    """Like ``logistic``, but a row with a huge value waits until a file is there."""
+    return make_pipeline(_prepared(spec), FunctionTransformer(wait_for_gate), LogisticRegression())
+
+
+def wait_for_gate(table):
+    """Say that somebody waits, and wait."""
+    if table.max() >= HUGE:
+        folder = Path(os.environ["GATE"])
+        (folder / f"waits-{uuid.uuid4().hex}").touch()
+        while not (folder / "open").exists():
+            time.sleep(0.01)
+    return table
 
 
 def abs_of_sum(table):

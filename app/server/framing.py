@@ -116,7 +116,9 @@ class Incoming:
         self.expects_continue = self.expects_continue or is_expecting
 
     def _check_size(self) -> None:
-        end = len(self._buffer) if self._end is None else self._end
+        self._refuse_beyond(len(self._buffer) if self._end is None else self._end)
+
+    def _refuse_beyond(self, end: int) -> None:
         if end - self._head_end > self._max_body:
             raise FramingError(413, "The body is larger than MAX_BODY_BYTES allows.")
 
@@ -124,6 +126,7 @@ class Incoming:
         """Go from chunk to chunk as far as they are there; set the end where the last one ends."""
         for start, size in self._chunks(start):  # noqa: B020  the loop moves on from its own start
             self._line_start = start
+            self._refuse_beyond(start + size)
             if size == 0:
                 self._end = self._trailer_end(start)
                 return

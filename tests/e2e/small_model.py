@@ -33,9 +33,9 @@ def rows(n, seed, noise=1.0):
 
 
 @contextmanager
-def small_model(mongo_uri: str, folder: Path) -> Iterator[dict[str, object]]:
+def small_model(mongo_uri: str, folder: Path, spec: str = SPEC) -> Iterator[dict[str, object]]:
     """Settings of a database with a champion of ``small`` that has learnt next to nothing."""
-    (folder / "small.yaml").write_text(SPEC)
+    (folder / "small.yaml").write_text(spec)
     poor = rows(60, 1, noise=30.0)
     (folder / "small.csv").write_text("a,b,y\n" + "".join(f"{r['a']},{r['b']},{r['y']}\n" for r in poor))
     settings = {"MONGO_URI": mongo_uri, "MONGO_DB": f"small_{uuid.uuid4().hex[:12]}", "MODELS_DIR": folder}

@@ -61,12 +61,20 @@ def test_a_body_is_refused_when_its_length_is_known_and_before_it_comes():
 
 def test_a_chunked_body_is_refused_as_soon_as_it_is_too_long():
     head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    reader = incoming(head, b"400\r\n", b"x" * 990, max_body_bytes=1_000)
+    reader = incoming(head, b"1e0\r\n", b"x" * 480 + b"\r\n", b"1e0\r\n", b"x" * 480, max_body_bytes=1_000)
 
     assert reader.take() is None
-    reader.add(b"x" * 20)
+    reader.add(b"\r\n1e\r\n" + b"x" * 30)
     with pytest.raises(FramingError) as error:
         reader.take()
+    assert error.value.status == 413
+
+
+def test_a_chunk_that_says_that_it_is_too_long_is_refused_before_it_comes():
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    with pytest.raises(FramingError) as error:
+        incoming(head, b"3e9\r\n", max_body_bytes=1_000).take()
     assert error.value.status == 413
 
 

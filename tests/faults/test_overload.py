@@ -1,0 +1,156 @@
+"""More than the service can do: excess is refused at once, what was accepted is answered, health always."""
+
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from tests.e2e.small_model import SPEC, small_model
+from tests.faults.members import replica_set
+from tests.running import Service, wait_until
+from tests.small_pipelines import HUGE
+
+N_PENDING = 4  # as many as threads that predict, so that all of them are seen to wait
+ROW = {"a": 0.5, "b": -0.2}
+SLOW = {"a": HUGE, "b": 0.0}
+HEALTH = ("/healthz", "/livez", "/readyz", "/v2/health/live")
+POST = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def mongo(tmp_path_factory):
+    with replica_set(tmp_path_factory.mktemp("mongo"), 1) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory):
+    return tmp_path_factory.mktemp("gate")
+
+
+@pytest.fixture(scope="module")
+def service(mongo, gate, tmp_path_factory):
+    """One process whose model waits where it is told to."""
+    spec = SPEC.replace("small_pipelines:logistic", "small_pipelines:gated")
+    folder = tmp_path_factory.mktemp("models")
+    limits = {"WEB_CONCURRENCY": 1, "MAX_PENDING": N_PENDING, "MAX_BODY_BYTES": 100_000, "GATE": gate}
+    with (
+        small_model(mongo.uri, folder, spec) as settings,
+        Service(folder / "service", **settings, **limits) as found,
+    ):
+        yield found.wait_until_ready()
+
+
+def ask_until_taken(service):
+    """Ask for what waits; the thread of an earlier answer may take a moment to be free again."""
+    while (found := service.post("/predict", SLOW))[0] == 503:
+        pass
+    return found
+
+
+@pytest.fixture
+def blocked(service, gate):
+    """All threads that predict wait; afterwards they have answered."""
+    with ThreadPoolExecutor(N_PENDING) as threads:
+        waiting = [threads.submit(ask_until_taken, service) for _ in range(N_PENDING)]
+        wait_until(lambda: len(list(gate.glob("waits-*"))) == N_PENDING)
+        yield waiting
+        (gate / "open").touch()
+    for file in gate.iterdir():
+        file.unlink()
+
+
+def test_excess_is_refused_with_a_time_to_try_again(service, blocked):
+    answer = service.http.request("POST", f"{service.url}/predict", body=json.dumps(ROW))
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "MAX_PENDING" in answer.json()["detail"]
+
+
+def test_what_was_accepted_is_answered_and_then_there_is_room_again(service, blocked, gate):
+    refused = service.post("/predict", ROW)[0]
+    (gate / "open").touch()
+    answered = [one.result()[0] for one in blocked]
+
+    assert refused == 503
+    assert answered == [200] * N_PENDING
+    assert service.post("/predict", ROW)[0] == 200
+
+
+def test_health_and_pages_are_answered_while_predictions_wait(service, blocked):
+    found = {path: service.get(path)[0] for path in (*HEALTH, "/models", "/openapi.json")}
+
+    assert set(found.values()) == {200}
+
+
+def test_health_is_answered_while_every_lane_is_full(service, blocked, mongo):
+    statuses = []
+    mongo.members[0].pause()
+    askers = [
+        threading.Thread(target=lambda: statuses.append(service.get("/models/small/versions")[0]))
+        for _ in range(2 * N_PENDING)
+    ]
+    for asker in askers:
+        asker.start()
+    wait_until(lambda: 503 in statuses)
+    health = {path: service.get(path)[0] for path in HEALTH}
+    mongo.members[0].resume()
+    for asker in askers:
+        asker.join()
+
+    assert set(health.values()) == {200}
+    assert statuses.count(503) >= N_PENDING
+
+
+def ask(service, sent):
+    """Send bytes, and no more, and return the whole answer of a server that closes."""
+    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=30)) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        POST + b"Content-Length: 100001\r\n\r\n",
+        POST + b"Content-Length: 999999999999\r\nExpect: 100-continue\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nffffff\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"c350\r\n%s\r\n" % bytes(50_000) * 2,
+    ],
+    ids=["a length", "a length and a question", "a chunk", "two chunks"],
+)
+def test_a_large_body_is_refused_before_it_comes(service, sent):
+    answer = ask(service, sent)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in answer
+    assert b"MAX_BODY_BYTES" in answer
+
+
+def test_clients_that_never_end_their_request_hold_up_nobody(service):
+    slow = [socket.create_connection(("127.0.0.1", service.port), timeout=30) for _ in range(100)]
+    for number, connection in enumerate(slow):
+        connection.sendall(POST + b"Content-Length: 1000\r\n\r\n{" if number % 2 else POST)
+
+    found = [service.post("/predict", ROW)[0] for _ in range(20)]
+
+    assert found == [200] * 20
+    for connection in slow:
+        connection.close()
+
+
+def test_clients_that_never_read_their_answers_hold_up_nobody(service):
+    sent = (POST + b"Content-Length: %d\r\n\r\n" % len(json.dumps(ROW)) + json.dumps(ROW).encode()) * 50
+    deaf = [socket.create_connection(("127.0.0.1", service.port), timeout=30) for _ in range(4)]
+    for connection in deaf:
+        connection.sendall(sent)
+
+    wait_until(lambda: service.post("/predict", ROW)[0] == 200)
+
+    assert service.get("/healthz")[0] == 200
+    for connection in deaf:
+        connection.close()
