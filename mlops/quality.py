@@ -284,7 +284,7 @@ def read_answers(spec: Spec, rows: Sequence[Row], labels: Mapping[str, Row]) -> 
     chosen = np.array([_read(reader, row["prediction"]) for row in rows], dtype=np.float64)
     y_true = np.array([np.nan if value is None else value for value in read], dtype=np.float64)
     probability = None
-    if spec.positive_index is not None:
+    if spec.task == "classification":
         probability = np.array([row["probability"] for row in rows], dtype=np.float64)
     return Answers(chosen, probability, y_true), n_unreadable
 

@@ -35,7 +35,7 @@ class Answers:
     chosen : ndarray of shape (n_rows,)
         Position of the class that was answered, or the predicted value.
     probability : ndarray of shape (n_rows,) or None
-        Of the positive class, where there are two.
+        Of the positive of two classes, else of the class that was answered.
     y_true : ndarray of shape (n_rows,)
         Position of the true class, or the true value; NaN where there is no label yet.
     """
@@ -143,9 +143,10 @@ def _confusion(spec: Spec, rows: Answers) -> list[list[int]]:
 
 
 def _calibration(spec: Spec, rows: Answers) -> list[dict[str, float]] | None:
-    if rows.probability is None or spec.positive_index is None:
+    if rows.probability is None:
         return None
-    is_positive = rows.y_true == spec.positive_index
+    expected = rows.chosen if spec.positive_index is None else spec.positive_index
+    is_positive = rows.y_true == expected
     bins = np.minimum((rows.probability * N_BINS).astype(int), N_BINS - 1)
     return [
         {
@@ -168,6 +169,7 @@ def expect(
         means = {"rmse": float(np.sqrt(squared.mean())), "mae": float(absolute.mean())}
         return Expected(len(answers), {n: {"value": v, "low": None, "high": None} for n, v in means.items()})
     names = selected(spec, dict.fromkeys((*COUNTED, "roc_auc", "average_precision", "brier")))
+    names = {name: None for name in names if _is_known(spec, name)}
     metrics: dict[str, dict[str, float | None]] = {}
     for name in names:
         simulated = _simulated(spec, name, answers, threshold, expectation, n=200)
@@ -185,18 +187,19 @@ def _simulated(
     spec: Spec, metric: str, rows: Answers, threshold: float, expectation: Expectation, n: int
 ) -> Floats:
     """Return the metric for labels drawn by the calibrated probabilities, shape (n,)."""
-    assert rows.probability is not None  # noqa: S101  two classes always have one
-    chance = expectation.calibrated(rows.probability)
-    positive = spec.positive_index or 0
-    # Each row stands twice, once for each class; a draw says which of the two counts.
-    y = np.repeat([positive, 1 - positive], len(rows))
-    both = metric_of(spec, metric, y, np.tile(_scores(spec, rows), (2, 1)), threshold)
+    assert rows.probability is not None  # noqa: S101  classes always have one
+    ends = expectation.chances(rows.chosen, rows.probability, spec.positive_index).cumsum(axis=1)[:, :-1]
+    n_classes = ends.shape[1] + 1
+    # Each row stands there once for each class; a draw says which of them counts.
+    y = np.repeat(np.arange(n_classes), len(rows))
+    each = metric_of(spec, metric, y, np.tile(_scores(spec, rows), (n_classes, 1)), threshold)
     rng = np.random.default_rng(SEED)
-    at_once = max(1, 2_000_000 // len(rows))
+    at_once = max(1, 4_000_000 // (n_classes * len(rows)))
     parts = []
     for start in range(0, n, at_once):
-        drawn = (rng.random((min(at_once, n - start), len(rows))) < chance).astype(np.float64)
-        parts.append(both(np.hstack([drawn, 1 - drawn])))
+        chance = rng.random((min(at_once, n - start), len(rows)))
+        drawn = sum((chance >= end).astype(np.int8) for end in ends.T)
+        parts.append(each(np.hstack([drawn == k for k in range(n_classes)]).astype(np.float64)))
     return np.concatenate(parts)
 
 
@@ -205,7 +208,7 @@ def gap(
 ) -> Gap | None:
     """Compare the realised with the estimated metric on the labelled rows; None where there is no estimate.
 
-    Two classes: labels are drawn by the calibrated probabilities again and again; ``chance`` is how often the
+    Classes: labels are drawn by the calibrated probabilities again and again; ``chance`` is how often the
     drawn ones make the answers look as bad as the real ones. Regression: ``chance`` is the share of
     bootstrap resamples in which the realised error is not above the estimated one.
     """

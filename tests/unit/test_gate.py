@@ -109,3 +109,30 @@ def test_the_metric_of_the_promotion_wins_over_the_first_of_the_spec():
     assert gate.deciding_metric(make_spec("roc_auc", metric="brier")) == "brier"
     with pytest.raises(Exception, match="none of the metrics"):
         make_spec("roc_auc", metric="rmse")
+
+
+def on_slices(spoiled):
+    """A challenger that is better all in all, and wrong on the rows of one slice where ``spoiled``."""
+    rng = np.random.default_rng(7)
+    y = rng.integers(0, 2, 600)
+    here = np.arange(600) < 80
+    old = np.where(rng.random(600) < 0.7, y, 1 - y)
+    new = np.where(here & spoiled, 1 - y, np.where(rng.random(600) < 0.95, y, 1 - y))
+    slices = {"old cars": here, "few": np.arange(600) < 10}
+    return gate.decide(make_spec("f1"), y, Side(np.eye(2)[new]), Side(np.eye(2)[old]), slices)
+
+
+def test_a_challenger_that_is_better_but_worse_on_a_slice_does_not_pass():
+    decision = on_slices(spoiled=True)
+
+    assert (decision.verdict, decision.has_passed) == ("worse on slices", False)
+    assert decision.slices["old cars"].is_worse
+    assert decision.slices["few"].is_worse is None
+    assert "Worse on: old cars." in decision.sentence
+
+
+def test_a_challenger_that_is_worse_nowhere_passes():
+    decision = on_slices(spoiled=False)
+
+    assert decision.has_passed
+    assert decision.slices["old cars"].is_worse is False
