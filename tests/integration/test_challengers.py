@@ -175,3 +175,11 @@ def test_the_onset_of_a_drift_reaches_back_over_windows_that_chance_let_look_wel
 
     assert onset(reports, lambda report: report["is_wrong"]) == -3
     assert onset(reports[4:8], lambda report: report["is_wrong"]) is None
+
+
+def test_a_retraining_may_search_for_a_pipeline_first(empty):
+    outcome = empty.operations.retrain(Order("t", promote="never", tune=2))
+
+    manifest = empty.registry.manifest("t", outcome["version"])
+    assert manifest.resolved_spec().pipeline == outcome["pipeline"]["function"]
+    assert manifest.resolved_spec().parameters == outcome["pipeline"]["parameters"]
