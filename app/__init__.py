@@ -12,6 +12,7 @@ from app import (
     peers,
     predict,
     problems,
+    protocols,
     reports,
     retraining,
     rollouts,
@@ -35,6 +36,7 @@ def create_app(services: Services) -> Flask:
     browsers.init_app(app)
     sessions.init_app(app)
     predict.init_app(app)
+    protocols.init_app(app)
     retraining.init_app(app)
     for module in (health, labels, lifecycle, reports, rollouts, openapi, dashboard):
         app.register_blueprint(module.blueprint)

@@ -68,15 +68,22 @@ def predict_version(model: str, version: str) -> Response:
 
 def answer(model: str, version: str | None = None) -> Response:
     """Read the body, predict, keep the answer in the log, and return it."""
+    return _response(answered(model, version, read))
+
+
+def answered(model: str, version: str | None, read_rows: Callable[[Schema], Batch]) -> Answered:
+    """Check the rows that ``read_rows`` finds in the body, predict, and keep the answer in the log.
+
+    Every route that predicts comes through here, whatever its protocol.
+    """
     serving, request_id = services().serving, logs.request_id.get() or ""
     served = serving.chosen(model, request_id) if version is None else serving.version(model, version)
     try:
-        batch = read(served.schema)
+        batch = read_rows(served.schema)
     except InvalidRowsError as error:
         services().rejections.note(served.loaded.model, error.faults)
         raise
-    answered = serving.predict(served, batch, request_id)
-    return _response(answered)
+    return serving.predict(served, batch, request_id)
 
 
 def read(schema: Schema) -> Batch:
@@ -113,11 +120,11 @@ def is_json(kind: str) -> bool:
     return kind in JSON_TYPES or kind.endswith("+json")
 
 
-def _response(answered: Answered) -> Response:
+def _response(found: Answered) -> Response:
     body = {
-        "model": answered.model,
-        "version": answered.version,
-        "request_id": answered.request_id,
-        "predictions": answered.answers,
+        "model": found.model,
+        "version": found.version,
+        "request_id": found.request_id,
+        "predictions": found.answers,
     }
-    return JsonAnswer(_encode(body), ("X-Model-Version", answered.version))
+    return JsonAnswer(_encode(body), ("X-Model-Version", found.version))

@@ -28,7 +28,7 @@ class Rejections:
         with self._lock:
             counts = self._counts.setdefault(model, Counter())
             for fault in faults:
-                reason = f"{fault.code} {fault.pointer.rpartition('/')[2]}"
+                reason = f"{fault.code} {fault.field or fault.pointer.rpartition('/')[2]}"
                 if reason in counts or len(counts) < MAX_REASONS:
                     counts[reason] += 1
                 self._samples[model] = {"pointer": fault.pointer, "code": fault.code}

@@ -126,11 +126,15 @@ class UnsupportedTypeError(VigiaError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with a request: where (a JSON pointer), what (a code), and what would be right."""
+    """One thing wrong with a request: where (a JSON pointer), what (a code), and what would be right.
+
+    ``field`` is the field of the row, where the pointer does not end with it.
+    """
 
     pointer: str
     code: str
     detail: str
+    field: str = ""
 
 
 class InvalidRowsError(VigiaError):
