@@ -7,8 +7,8 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from app.auth import needs
+from app.bodies import row_schema
 from app.context import requester, services
-from app.openapi import row_schema
 from model.schema import parse_json
 from utils.errors import Fault, InvalidRowsError
 

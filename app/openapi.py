@@ -6,21 +6,15 @@ import msgspec
 from flask import Blueprint, Flask, Response, current_app, render_template, request
 from werkzeug.routing import Rule
 
+from app.answer_schemas import results
 from app.auth import needs
+from app.bodies import infer_request, row_name, row_schema, rows_body, split_body, tensors_body
 from app.context import services
 from app.repeating import MAX_KEY
-from model.columns import describe
-from model.spec import Feature, Spec
+from model.spec import Spec
 
 blueprint = Blueprint("openapi", __name__)
 
-JSON_TYPES = {
-    "number": "number",
-    "integer": "integer",
-    "boolean": "boolean",
-    "category": "string",
-    "date": "string",
-}
 PROBLEM = {
     "description": "A problem",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -30,12 +24,35 @@ PROBLEM = {
 # By blueprint, in the order in which people want them.
 TAGS = {
     "predict": "Predictions",
+    "invocations": "Predictions in other protocols",
+    "open_inference": "Predictions in other protocols",
     "labels": "Labels",
     "lifecycle": "Models",
     "retraining": "Training",
     "rollouts": "Shadows and canaries",
     "reports": "Drift, quality and alerts",
     "health": "Health",
+}
+# By blueprint: what its routes take, what they answer, and what the query may ask.
+BODIES = {"predict": rows_body, "invocations": split_body, "open_inference": tensors_body}
+RESULTS = {"predict": "Predictions", "invocations": "Invocations", "open_inference": "InferResponse"}
+QUERIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "invocations": {
+        "model": ("Which model; else the default one", {"type": "string"}),
+        "version": ("Which version; else the champion", {"type": "string"}),
+        "details": ("Whole answers instead of plain predictions", {"type": "boolean"}),
+    },
+}
+_LABEL = {"prediction_id": "0198c5d2-7c1e-7000-8000-000000000000", "label": 1}
+_MOVE = {
+    "type": "object",
+    "properties": {"version": {"type": ["string", "integer"]}, "reason": {"type": "string"}},
+}
+# By endpoint: what takes something else than rows.
+OTHER_BODIES: dict[str, tuple[dict[str, Any], Any]] = {
+    "labels.labels": ({"type": ["array", "object"]}, [_LABEL]),
+    "lifecycle.promote": (_MOVE, {"version": "2", "reason": "better on this week's labels"}),
+    "lifecycle.rollback": (_MOVE, {"reason": "too many false alarms"}),
 }
 
 
@@ -51,49 +68,6 @@ def openapi() -> Response:
 def docs() -> str:
     """Show the description to people."""
     return render_template("docs.html", document=document(current_app), root=request.host_url.rstrip("/"))
-
-
-def row_schema(spec: Spec) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of one row of a model."""
-    properties = {name: _property(feature) for name, feature in spec.features.items()}
-    kept = {
-        name: {"description": "Kept with the log, not scored."} for name in (spec.id, spec.subject) if name
-    }
-    ignored = {name: {"description": "Accepted and not used."} for name in spec.ignored}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": spec.name,
-        "description": spec.description,
-        "type": "object",
-        "properties": {**ignored, **kept, **properties},
-        "required": [name for name, feature in spec.features.items() if not feature.missing],
-        "additionalProperties": not spec.strict,
-        "examples": [example_row(spec)],
-    }
-
-
-def _property(feature: Feature) -> dict[str, Any]:
-    kind: Any = JSON_TYPES[feature.type]
-    words = feature.description or describe(feature).capitalize()
-    found: dict[str, Any] = {
-        "type": [kind, "null"] if feature.missing else kind,
-        "description": f"{words} ({feature.unit})" if feature.unit else words,
-    }
-    if feature.type == "date" and feature.format is None:
-        found["format"] = "date"
-    if feature.type in ("number", "integer"):
-        found |= {k: v for k, v in (("minimum", feature.min), ("maximum", feature.max)) if v is not None}
-    # Other categories are answered, with a warning, so they are examples and no enum.
-    if feature.categories:
-        found["examples"] = list(feature.categories[:20])
-    if feature.example is not None:
-        found["examples"] = [feature.example]
-    return found
-
-
-def example_row(spec: Spec) -> dict[str, Any]:
-    """Return a typical row: medians and most frequent categories of training."""
-    return {name: feature.example for name, feature in spec.features.items() if feature.example is not None}
 
 
 def document(app: Flask) -> dict[str, Any]:
@@ -135,8 +109,12 @@ def _operation(app: Flask, rule: Rule, method: str) -> dict[str, Any]:
         "tags": [_tag(rule)],
         "summary": (view.__doc__ or "").strip().splitlines()[0].replace("``", "`"),
         "operationId": f"{method.lower()} {rule.rule}",
-        "parameters": [*map(_parameter, sorted(rule.arguments)), *_headers(rule, method)],
-        "responses": {"200": {"description": "Fine"}, "default": PROBLEM},
+        "parameters": [
+            *map(_parameter, sorted(rule.arguments)),
+            *_query(rule.endpoint),
+            *_headers(rule, method),
+        ],
+        "responses": {"200": _fine(rule, method), "default": PROBLEM},
     }
     if method in ("POST", "PUT"):
         found["requestBody"] = _body(rule)
@@ -144,33 +122,56 @@ def _operation(app: Flask, rule: Rule, method: str) -> dict[str, Any]:
 
 
 def _headers(rule: Rule, method: str) -> list[dict[str, Any]]:
-    if method != "POST" or _tag(rule) not in ("Predictions", "Labels"):
+    if method != "POST" or not (_tag(rule) or "").startswith(("Predictions", "Labels")):
         return []
     words = "The same key and body within 24 hours get the same answer, and are logged once."
     schema = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
     return [{"name": "Idempotency-Key", "in": "header", "description": words, "schema": schema}]
 
 
+def _fine(rule: Rule, method: str) -> dict[str, Any]:
+    name = RESULTS.get(rule.endpoint.partition(".")[0]) if method == "POST" else None
+    if name is None:
+        return {"description": "Fine"}
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"description": "One answer a row", "content": {"application/json": {"schema": schema}}}
+
+
 def _parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
+def _query(endpoint: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "query", "required": False, "description": words, "schema": schema}
+        for name, (words, schema) in QUERIES.get(endpoint.partition(".")[0], {}).items()
+    ]
+
+
 def _body(rule: Rule) -> dict[str, Any]:
-    model = _model_of(rule)
-    live = services().serving.live().get(model) if model else None
-    if live is None:
-        return {"content": {"application/json": {"schema": {}}}}
-    spec = live.loaded.spec
-    schema = {key: value for key, value in row_schema(spec).items() if key != "$schema"}
-    rows = {"oneOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
-    return {"required": True, "content": {"application/json": {"schema": rows, "example": example_row(spec)}}}
+    """Return what a route takes: rows of the models that it may be about, or something else in JSON."""
+    kind = rule.endpoint.partition(".")[0]
+    if rule.endpoint in OTHER_BODIES:
+        return _other_body(rule.endpoint)
+    specs = _specs_of(rule)
+    if kind in BODIES and specs:
+        return BODIES[kind](specs)
+    return {"content": {"application/json": {"schema": {}}}}
 
 
-def _model_of(rule: Rule) -> str | None:
-    """Return the model whose rows a route takes, or None where it takes something else."""
-    if rule.rule in ("/predict", "/v1/predict"):
-        return services().settings.default_model
-    return next((name for name, spec in services().specs.items() if rule.rule in spec.aliases), None)
+def _other_body(endpoint: str) -> dict[str, Any]:
+    schema, example = OTHER_BODIES[endpoint]
+    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+def _specs_of(rule: Rule) -> dict[str, Spec]:
+    """Return the live models whose rows a route takes."""
+    live = {name: served.loaded.spec for name, served in sorted(services().serving.live().items())}
+    if "model" in rule.arguments:
+        return live
+    aliased = (name for name, spec in services().specs.items() if rule.rule in spec.aliases)
+    name = next(aliased, services().settings.default_model)
+    return {name: live[name]} if name in live else {}
 
 
 def _schemas() -> dict[str, Any]:
@@ -180,7 +181,14 @@ def _schemas() -> dict[str, Any]:
         "required": ["pointer", "code", "detail"],
     }
     texts = {name: {"type": "string"} for name in ("type", "title", "detail", "instance", "code", "error")}
+    rows = {
+        row_name(name): {k: v for k, v in row_schema(served.loaded.spec).items() if k != "$schema"}
+        for name, served in sorted(services().serving.live().items())
+    }
     return {
+        **rows,
+        **results(),
+        "InferRequest": infer_request(),
         "Problem": {
             "type": "object",
             "properties": {
@@ -190,5 +198,5 @@ def _schemas() -> dict[str, Any]:
                 "errors": {"type": "array", "items": fault},
             },
             "required": ["type", "title", "status", "detail", "request_id"],
-        }
+        },
     }

@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from app.auth import needs
+from app.bodies import DATATYPES
 from app.context import services
 from app.lean import JsonAnswer
 from app.predict import answered, content
@@ -28,7 +29,6 @@ blueprint = Blueprint("open_inference", __name__, url_prefix="/v2")
 
 SIZE_HEADER = "Inference-Header-Content-Length"
 EXTENSIONS = ["binary_tensor_data"]
-DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "category": "BYTES", "date": "BYTES"}
 
 
 @blueprint.get("")
