@@ -45,7 +45,25 @@ def _answer() -> Schema:
         "probability": {"type": "number", "minimum": 0, "maximum": 1},
         "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
     }
-    return _object(always, classes)
+    asked_for = {
+        "interval": _object({"low": {"type": "number"}, "high": {"type": "number"}}),
+        "set": {"type": "array", "items": _TEXT},
+        "explanation": _explanation(),
+    }
+    return _object(always, classes | asked_for)
+
+
+def _explanation() -> Schema:
+    return _object(
+        {
+            "scale": {"enum": ["log_odds", "value"]},
+            "base": {"type": "number"},
+            "score": {"type": "number"},
+            "contributions": {"type": "object", "additionalProperties": {"type": "number"}},
+            "method": {"enum": ["exact", "additive", "sampled"]},
+            "sampling_error": {"type": "number"},
+        }
+    )
 
 
 def _infer_response() -> Schema:

@@ -37,7 +37,9 @@ TAGS = {
 BODIES = {"predict": rows_body, "invocations": split_body, "open_inference": tensors_body}
 RESULTS = {"predict": "Predictions", "invocations": "Invocations", "open_inference": "InferResponse"}
 QUERIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "predict": {"explain": ("How much each feature moved the score", {"type": "boolean"})},
     "invocations": {
+        "explain": ("With details: how much each feature moved the score", {"type": "boolean"}),
         "model": ("Which model; else the default one", {"type": "string"}),
         "version": ("Which version; else the champion", {"type": "string"}),
         "details": ("Whole answers instead of plain predictions", {"type": "boolean"}),

@@ -68,10 +68,19 @@ def predict_version(model: str, version: str) -> Response:
 
 def answer(model: str, version: str | None = None) -> Response:
     """Read the body, predict, keep the answer in the log, and return it."""
-    return _response(answered(model, version, read))
+    return _response(answered(model, version, read, is_explained=wants_explanation()))
 
 
-def answered(model: str, version: str | None, read_rows: Callable[[Schema], Batch]) -> Answered:
+def wants_explanation() -> bool:
+    """Tell whether the query asks for explanations."""
+    if "explain" not in request.environ.get("QUERY_STRING", ""):
+        return False
+    return request.args.get("explain", "").lower() in ("true", "1", "")
+
+
+def answered(
+    model: str, version: str | None, read_rows: Callable[[Schema], Batch], *, is_explained: bool = False
+) -> Answered:
     """Check the rows that ``read_rows`` finds in the body, predict, and keep the answer in the log.
 
     Every route that predicts comes through here, whatever its protocol.
@@ -83,7 +92,7 @@ def answered(model: str, version: str | None, read_rows: Callable[[Schema], Batc
     except InvalidRowsError as error:
         services().rejections.note(served.loaded.model, error.faults)
         raise
-    return serving.predict(served, batch, request_id)
+    return serving.predict(served, batch, request_id, is_explained=is_explained)
 
 
 def read(schema: Schema) -> Batch:

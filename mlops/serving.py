@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from zlib import crc32
 
 from model.answer import Answer, Judge
+from model.columns import RowWarning
 from model.schema import Batch, Schema
 from model.spec import Spec
 from model.versions import LoadedVersion
@@ -153,14 +154,20 @@ class Serving:
             self._others.move_to_end((model, version))
             return self._others[model, version]
 
-    def predict(self, served: Served, batch: Batch, request_id: str) -> Answered:
+    def predict(
+        self, served: Served, batch: Batch, request_id: str, *, is_explained: bool = False
+    ) -> Answered:
         """Score the rows, keep the answers in the log, and return them.
 
         Raises SpoolFullError when they cannot be kept: nothing is answered that would be lost.
         """
         start = time.perf_counter()
         scores = served.loaded.predictor.scores(batch.numbers, batch.texts)
-        answers = served.judge.answers(scores, prediction_ids(len(batch)), batch.warnings)
+        answers = served.judge.answers(scores, prediction_ids(len(batch)), _warnings(served, batch))
+        if is_explained:
+            explanations = served.loaded.explainer.explain(batch.numbers, batch.texts, scores)
+            for answer, explanation in zip(answers, explanations, strict=True):
+                answer.explanation = explanation
         answered = Answered(served.loaded.model, served.loaded.version, request_id, answers)
         self._log.add(served, batch, answered, (time.perf_counter() - start) * 1_000)
         return answered
@@ -215,6 +222,14 @@ class Serving:
 
     def _served(self, model: str, version: str) -> Served:
         loaded = self._load(model, version)
-        return Served(
-            loaded, Schema(loaded.spec, max_rows=self._max_rows), Judge(loaded.spec, loaded.threshold)
-        )
+        judge = Judge(loaded.spec, loaded.threshold, loaded.conformal)
+        return Served(loaded, Schema(loaded.spec, max_rows=self._max_rows), judge)
+
+
+def _warnings(served: Served, batch: Batch) -> Sequence[Sequence[RowWarning]]:
+    """Return what is odd about each row, with what only a comparison with training rows can tell."""
+    detector = served.loaded.detector
+    if detector is None:
+        return batch.warnings
+    found = detector.warnings(batch.numbers, batch.texts)
+    return [old if new is None else [*old, new] for old, new in zip(batch.warnings, found, strict=True)]

@@ -8,14 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.columns import RowWarning, range_text
+from model.conformal import Conformal, names_of
+from model.explanation import Explanation
 from model.spec import Feature, Label, Spec
 
 Scores = NDArray[np.float64]
 Warnings = Sequence[RowWarning]
 
 
-class ClassAnswer(msgspec.Struct, gc=False):
-    """The answer to one row of a classification."""
+class Interval(msgspec.Struct, frozen=True, gc=False):
+    """Where the truth lies with the probability that the spec asks for."""
+
+    low: float
+    high: float
+
+
+class ClassAnswer(msgspec.Struct, gc=False, omit_defaults=True):
+    """The answer to one row of a classification; the last two only where they are asked for."""
 
     prediction_id: str
     prediction: Label
@@ -23,14 +32,21 @@ class ClassAnswer(msgspec.Struct, gc=False):
     probability: float
     probabilities: dict[str, float]
     warnings: Warnings
+    class_set: list[str] | None = msgspec.field(name="set", default=None)
+    explanation: Explanation | None = None
 
 
-class ValueAnswer(msgspec.Struct, gc=False):
-    """The answer to one row of a regression; ``prediction`` is null where the model gave no finite number."""
+class ValueAnswer(msgspec.Struct, gc=False, omit_defaults=True):
+    """The answer to one row of a regression; ``prediction`` is null where the model gave no finite number.
+
+    The last two only where they are asked for.
+    """
 
     prediction_id: str
     prediction: float | None
     warnings: Warnings
+    interval: Interval | None = None
+    explanation: Explanation | None = None
 
 
 Answer = ClassAnswer | ValueAnswer
@@ -39,12 +55,14 @@ Answer = ClassAnswer | ValueAnswer
 class Judge:
     """Turns scores into answers for one version.
 
-    ``threshold`` is the probability from which on the positive of two classes is answered.
+    ``threshold`` is the probability from which on the positive of two classes is answered; ``conformal``
+    makes intervals or sets.
     """
 
-    def __init__(self, spec: Spec, threshold: float = 0.5) -> None:
+    def __init__(self, spec: Spec, threshold: float = 0.5, conformal: Conformal | None = None) -> None:
         self.spec = spec
         self.threshold = threshold
+        self._conformal = conformal
         self._labels = spec.labels
         self._names = spec.class_names
         self._positive = spec.positive_index
@@ -59,11 +77,29 @@ class Judge:
         ids, warnings : lists of length n_rows
             Prediction ids, and what is odd about the inputs.
         """
+        found = self._plain(scores, ids, warnings)
+        if self._conformal is not None:
+            self._add_certainty(self._conformal, scores, found)
+        return found
+
+    def _plain(self, scores: Scores, ids: list[str], warnings: Sequence[Warnings]) -> list[Answer]:
         if self.spec.task == "regression":
             return self._values(scores, ids, warnings)
         if self._positive is not None:
             return self._two_classes(scores, ids, warnings, self._positive)
         return self._classes(scores, ids, warnings)
+
+    def _add_certainty(self, conformal: Conformal, scores: Scores, answers: list[Answer]) -> None:
+        if conformal.kind == "set":
+            members = conformal.members(scores, self.chosen(scores)).tolist()
+            for answer, is_member in zip(answers, members, strict=True):
+                if isinstance(answer, ClassAnswer):
+                    answer.class_set = names_of(is_member, self._names)
+            return
+        low, high = conformal.intervals(scores)
+        for answer, *ends in zip(answers, low.tolist(), high.tolist(), strict=True):
+            if isinstance(answer, ValueAnswer) and answer.prediction is not None:
+                answer.interval = Interval(*ends)
 
     def chosen(self, probabilities: Scores) -> NDArray[np.intp]:
         """Return for each row the position of the class that is answered, shape (n_rows,)."""

@@ -10,10 +10,12 @@ from pathlib import Path
 from model import lineage, pickling
 from model import spec as specs
 from model.artifact import (
+    CONFORMAL,
     EXPECTATION,
     GOLDEN,
     GRAPH,
     LINEAGE,
+    NOVELTY,
     PIPELINE,
     REFERENCE,
     Manifest,
@@ -56,6 +58,10 @@ def pack(
         parts[GRAPH] = trained.compiled
     if trained.expectation is not None:
         parts[EXPECTATION] = trained.expectation.to_bytes()
+    if trained.conformal is not None:
+        parts[CONFORMAL] = trained.conformal.to_bytes()
+    if trained.novelty is not None:
+        parts[NOVELTY] = trained.novelty.to_bytes()
     if learnt_from:
         parts[LINEAGE] = lineage.encode(learnt_from)
     manifest = Manifest(

@@ -188,7 +188,12 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """One model."""
+    """One model.
+
+    ``intervals`` is how often the truth is to lie in the interval (regression) or the set of classes that
+    comes with each answer; see ``model.conformal``. ``novelty`` is the share of usual rows that may be
+    flagged as unlike any of training; see ``model.novelty``. Without them, answers do without.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
     task: Task
@@ -198,6 +203,8 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     description: str = ""
     pipeline: str = "model.preprocessing:default_pipeline"
     parameters: dict[str, Any] = {}
+    intervals: Share | None = None
+    novelty: Share | None = None
     metrics: tuple[str, ...] = ()
     drift: Drift = Drift()
     promotion: Promotion = Promotion()

@@ -20,14 +20,16 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from model import compiling, expectation, frame, resolving, splitting
+from model import certainty, compiling, expectation, frame, resolving, splitting
 from model.compiling import golden_rows
+from model.conformal import Conformal, Scored
 from model.evaluation import Metrics, evaluate, selected
 from model.expectation import Expectation
 from model.fallback import score
 from model.frame import Rows
 from model.golden import Golden
 from model.monitoring import ModelReference
+from model.novelty import Novelty
 from model.references import fit_reference
 from model.spec import Spec
 from model.thresholds import choose_threshold
@@ -76,6 +78,10 @@ class Trained:
         ``n_rows``, ``n_held_out``, ``n_unlabelled`` and ``n_incomplete`` (left out, as serving refuses them).
     expectation : Expectation or None
         What quality to expect of answers without labels.
+    conformal : Conformal or None
+        What intervals or sets are made with; None unless the spec asks for them.
+    novelty : Novelty or None
+        What far rows are found with; None unless the spec asks for it.
     seconds : float
         How long it took.
     """
@@ -91,6 +97,8 @@ class Trained:
     reference: ModelReference
     trained_on: dict[str, Any] = field(default_factory=dict)
     expectation: Expectation | None = None
+    conformal: Conformal | None = None
+    novelty: Novelty | None = None
     seconds: float = 0.0
 
 
@@ -166,6 +174,10 @@ class _Run:
             reference=fit_reference(self.spec, self.rows.features, held_scores, threshold),
             trained_on=self._counts | {"n_rows": len(self.rows), "n_held_out": len(held)},
             expectation=expectation.learn(self._train.y, scores, self.spec.positive_index),
+            conformal=certainty.conformal(
+                self.spec, Scored(held.y, held_scores), Scored(self._train.y, scores)
+            ),
+            novelty=certainty.novelty(self.spec, self.rows.features),
             seconds=round(time.perf_counter() - self._start, 3),
         )
 

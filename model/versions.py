@@ -11,8 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from model import artifact, lineage
-from model.artifact import GOLDEN, GRAPH, LINEAGE, PIPELINE, Manifest, OtherPackagesError
+from model.artifact import (
+    CONFORMAL,
+    GOLDEN,
+    GRAPH,
+    LINEAGE,
+    NOVELTY,
+    PIPELINE,
+    Manifest,
+    OtherPackagesError,
+)
+from model.conformal import Conformal
+from model.explanation import Explainer
 from model.golden import Golden, replay
+from model.novelty import Detector, Novelty
 from model.predictor import CompiledPredictor, Predictor
 from model.spec import Spec
 from utils.errors import IntegrityError
@@ -41,7 +53,10 @@ class Store(Protocol):
 
 @dataclass(slots=True)
 class LoadedVersion:
-    """One version, verified and proven on its golden rows, ready to score."""
+    """One version, verified and proven on its golden rows, ready to score.
+
+    ``conformal`` and ``detector`` are None where the spec does not ask for them.
+    """
 
     model: str
     version: str
@@ -49,6 +64,9 @@ class LoadedVersion:
     threshold: float
     predictor: Predictor
     manifest: Manifest
+    explainer: Explainer
+    conformal: Conformal | None = None
+    detector: Detector | None = None
 
 
 class Versions:
@@ -146,12 +164,32 @@ def loaded(manifest: Manifest, part: Callable[[str], bytes]) -> LoadedVersion:
     """
     spec = manifest.resolved_spec()
     _warn_other_scikit_learn(manifest)
-    predictor = _predictor(manifest, spec, part)
-    return LoadedVersion(manifest.model, manifest.version, spec, manifest.threshold, predictor, manifest)
-
-
-def _predictor(manifest: Manifest, spec: Spec, part: Callable[[str], bytes]) -> Predictor:
     golden = Golden.from_bytes(part(GOLDEN))
+    predictor = _predictor(manifest, spec, golden, part)
+    return LoadedVersion(
+        manifest.model,
+        manifest.version,
+        spec,
+        manifest.threshold,
+        predictor,
+        manifest,
+        Explainer(spec, predictor, golden),
+        _conformal(manifest, part),
+        _detector(manifest, part),
+    )
+
+
+def _conformal(manifest: Manifest, part: Callable[[str], bytes]) -> Conformal | None:
+    return Conformal.from_bytes(part(CONFORMAL)) if CONFORMAL in manifest.parts else None
+
+
+def _detector(manifest: Manifest, part: Callable[[str], bytes]) -> Detector | None:
+    return Detector(Novelty.from_bytes(part(NOVELTY))) if NOVELTY in manifest.parts else None
+
+
+def _predictor(
+    manifest: Manifest, spec: Spec, golden: Golden, part: Callable[[str], bytes]
+) -> Predictor:
     # The pipeline's bytes stay in memory, so that it can step in while MongoDB is away.
     fallback = _Fallback(manifest, spec, golden, part(PIPELINE))
     if GRAPH not in manifest.parts:

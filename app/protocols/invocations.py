@@ -13,9 +13,8 @@ from app.auth import needs
 from app.context import services
 from app.health import ready
 from app.lean import JsonAnswer
-from app.predict import answered, content, is_json, media_type
+from app.predict import answered, content, is_json, media_type, wants_explanation
 from app.protocols.given import Given, by_column, by_row, object_of, table
-from mlops.serving import Answered
 from model.schema import Batch, Schema, parse_json
 from utils.errors import BadRequestError, Fault, InvalidRowsError, UnsupportedTypeError
 
@@ -30,7 +29,11 @@ blueprint.add_url_rule("/ping", view_func=ready)
 def invocations() -> Response:
     """Predict as MLflow's and SageMaker's servers do; ``?model=`` picks one, ``?details=true`` tells all."""
     model = request.args.get("model") or services().settings.default_model
-    return _response(answered(model, request.args.get("version"), _read))
+    is_detailed = request.args.get("details", "").lower() in ("true", "1")
+    is_explained = is_detailed and wants_explanation()
+    found = answered(model, request.args.get("version"), _read, is_explained=is_explained)
+    answers = found.answers if is_detailed else [answer.prediction for answer in found.answers]
+    return JsonAnswer(msgspec.json.encode({"predictions": answers}), ("X-Model-Version", found.version))
 
 
 def _read(schema: Schema) -> Batch:
@@ -98,9 +101,3 @@ def _column(values: Any) -> list[Any]:
     if not isinstance(values, list):
         return [values]
     return [v[0] if isinstance(v, list) and len(v) == 1 else v for v in values]
-
-
-def _response(found: Answered) -> Response:
-    is_detailed = request.args.get("details", "").lower() == "true"
-    answers = found.answers if is_detailed else [answer.prediction for answer in found.answers]
-    return JsonAnswer(msgspec.json.encode({"predictions": answers}), ("X-Model-Version", found.version))

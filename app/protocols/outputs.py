@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.protocols.tensors import BYTES, InferRequest, to_raw
-from model.answer import Answer
+from model.answer import Answer, Interval
 from model.spec import Label, Spec
 from utils.errors import BadRequestError
 
@@ -21,6 +21,13 @@ class Output(NamedTuple):
     value: Callable[[Any], Any]
 
 
+# Ends of intervals, NaN where there is none; sets as JSON, since they differ in length.
+CERTAINTY = {
+    "regression": {"interval": Output("FP64", 2, lambda a: _ends(a.interval))},
+    "classification": {"set": Output(BYTES, None, lambda a: msgspec.json.encode(a.class_set).decode())},
+}
+
+
 def outputs_of(spec: Spec) -> dict[str, Output]:
     """Return the outputs of a model by name."""
     found = {
@@ -33,6 +40,8 @@ def outputs_of(spec: Spec) -> dict[str, Output]:
         found["probability"] = Output("FP64", None, lambda a: a.probability)
         width = len(spec.labels)
         found["probabilities"] = Output("FP64", width, lambda a: list(a.probabilities.values()))
+    if spec.intervals is not None:
+        found |= CERTAINTY[spec.task]
     return found
 
 
@@ -46,6 +55,10 @@ def described(spec: Spec) -> list[dict[str, Any]]:
         }
         for name, output in outputs_of(spec).items()
     ]
+
+
+def _ends(interval: Interval | None) -> list[float | None]:
+    return [None, None] if interval is None else [interval.low, interval.high]
 
 
 def _datatype(spec: Spec) -> str:
