@@ -23,6 +23,8 @@ from model.spec import Feature, Spec
 
 # A category that pandas, and so many a client, takes for missing.
 NONE = "None"
+# What answers of a drafted model say beyond the prediction; see Spec.
+INTERVALS, NOVELTY = 0.9, 0.001
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class _Drafting:
             target=target,
             data=self._data,
             features=dict(features),
+            intervals=INTERVALS,
+            novelty=NOVELTY,
             id=self._id,
             ignored=tuple(name for name in self._left_out if name != self._id),
         )

@@ -56,6 +56,11 @@ def _settings(spec: Spec, notes: Mapping[str, str]) -> Iterable[str]:
     yield _line(f"target: {_value(spec.target)}", notes.get(spec.target.name, ""))
     yield f"data: {_value(spec.data)}"
     yield _line(f"pipeline: {spec.pipeline}", "or module:function of a pipeline of your own")
+    if spec.intervals is not None:
+        what = "sets of classes" if spec.task == "classification" else "intervals"
+        yield _line(f"intervals: {spec.intervals:g}", f"of the answers' {what} hold the truth")
+    if spec.novelty is not None:
+        yield _line(f"novelty: {spec.novelty:g}", "of usual rows may be flagged as unlike any of training")
     if spec.id is not None:
         yield _line(f"id: {_scalar(spec.id)}", f"{notes.get(spec.id, '')}; kept with the log, never scored")
     if spec.ignored:
