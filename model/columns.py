@@ -5,6 +5,7 @@ Nothing here raises for a bad value: faults and warnings are collected, so an an
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -81,6 +82,7 @@ class Column:
         self._spec = spec
         self._read = READERS[self.feature.type]
         self._categories = frozenset(self.feature.categories or ())
+        self._by_meaning = _by_meaning(self.feature.categories or ())
         self._missing = frozenset(spec.data.missing_values)
         self.pattern = None if self.feature.pattern is None else re.compile(self.feature.pattern)
 
@@ -95,8 +97,15 @@ class Column:
         except Unusable as problem:
             remarks.fault(self.name, problem.code, problem.detail)
             return None
+        read = self._as_category(read)
         self._look_for_oddities(read, remarks)
         return read
+
+    def _as_category(self, value: Value) -> Value:
+        """Return the category that a text means that is none: 3.0, "3.0" and "03" where training had "3"."""
+        if not self._categories or not isinstance(value, str) or value in self._categories:
+            return value
+        return self._by_meaning.get(_meaning(value), value)
 
     def _look_for_oddities(self, value: Value, remarks: Remarks) -> None:
         is_refused = self._spec.unseen == "refuse"
@@ -136,6 +145,24 @@ class Column:
         if self.feature.type != "category":
             return number(value, self.feature)
         return number_inside(value, self.pattern)
+
+
+def _by_meaning(categories: Sequence[str]) -> dict[float | str, str]:
+    """Return the categories that stand for a number or a truth value by that; none that share it."""
+    meanings = [_meaning(text) for text in categories]
+    counts = Counter(meanings)
+    return {m: text for m, text in zip(meanings, categories, strict=True) if counts[m] == 1}
+
+
+def _meaning(text: str) -> float | str:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if math.isfinite(found) and "_" not in text:
+        return found
+    lower = text.strip().lower()
+    return lower if lower in ("true", "false") else text
 
 
 def number_inside(value: Value, pattern: "re.Pattern[str] | None") -> float:

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model import columns
+from model.csv_body import is_number
 from model.labels import LabelReader, UnknownLabelError, spellings
 from model.spec import Data, Feature, Spec
 from utils.errors import VigiaError
@@ -112,14 +113,8 @@ def with_points(spec: Spec, table: pd.DataFrame) -> pd.DataFrame:
     if spec.data.decimal == ".":
         return table
     names = [name for name in (*spec.features, spec.target.name) if name in table]
-    numbers = [name for name in names if _is_number(spec, name)]
+    numbers = [name for name in names if is_number(spec, name)]
     return table.assign(**{name: table[name].str.replace(spec.data.decimal, ".") for name in numbers})
-
-
-def _is_number(spec: Spec, name: str) -> bool:
-    if name == spec.target.name:
-        return spec.task == "regression"
-    return spec.features[name].type in ("number", "integer")
 
 
 def _read_parquet(path: Path, wanted: set[str]) -> pd.DataFrame:

@@ -1,17 +1,16 @@
 """Rows with their label as a request brings them to learn from: checked as rows to be scored are. Light."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from model.columns import escape, from_text, shown
+from model.columns import escape, shown
+from model.csv_body import rows_of
 from model.labels import LabelReader, UnknownLabelError
 from model.schema import MAX_FAULTS, WRAPPERS, Batch, Schema, parse_json
 from model.spec import Spec
-from utils.errors import BadRequestError, Fault, InvalidRowsError
+from utils.errors import Fault, InvalidRowsError
 
 Row = dict[str, Any]
 Pointer = Callable[[int], str]
@@ -72,15 +71,7 @@ class LabelledSchema:
 
     def from_csv(self, body: bytes) -> list[Row]:
         """Read CSV text with a header; raises as ``from_json`` does."""
-        features, missing = self._spec.features, self._spec.data.missing_values
-        try:
-            table = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig")), restkey=""))
-        except UnicodeDecodeError:
-            raise BadRequestError("The body is not UTF-8.") from None
-        except csv.Error as error:
-            raise BadRequestError(f"The body is not CSV: {error}.") from None
-        rows = [{n: from_text(t or "", features[n], missing) if n in features else t or None
-                 for n, t in row.items()} for row in table]  # fmt: skip
+        rows = [{n: None if v == "" else v for n, v in row.items()} for row in rows_of(body, self._spec)]
         return self._checked(rows, lambda row: f"#/{row}")
 
     def _checked(self, rows: Sequence[object], pointer: Pointer) -> list[Row]:

@@ -4,8 +4,6 @@ Bodies whose rows are all regular are parsed and checked in one pass by a decode
 other body is read generically and each row examined, which names every fault and oddity.
 """
 
-import csv
-import io
 import json
 import math
 import re
@@ -18,7 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from model.columns import Column, Remarks, RowWarning, Value, from_text, number, regular_type, shown
+from model.columns import Column, Remarks, RowWarning, Value, number, regular_type, shown
+from model.csv_body import rows_of
 from model.spec import Spec
 from utils.errors import BadRequestError, Fault, InvalidRowsError, TooLargeError
 
@@ -137,21 +136,7 @@ class Schema:
 
     def from_csv(self, body: bytes) -> Batch:
         """Read CSV text with a header line. Raises as ``from_json`` does."""
-        try:
-            reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig")), restkey="")
-            rows = [self._from_texts(row) for row in reader]
-        except UnicodeDecodeError:
-            raise BadRequestError("The body is not UTF-8.") from None
-        except csv.Error as error:
-            raise BadRequestError(f"The body is not CSV: {error}.") from None
-        return self.from_rows(rows)
-
-    def _from_texts(self, row: dict[str, Any]) -> dict[str, object]:
-        missing, features = self.spec.data.missing_values, self.spec.features
-        return {
-            name: from_text(text or "", features[name], missing) if name in features else text
-            for name, text in row.items()
-        }
+        return self.from_rows(rows_of(body, self.spec))
 
     def from_rows(
         self, rows: Sequence[object], pointer: Callable[[int], str] = lambda row: f"#/{row}"

@@ -198,3 +198,42 @@ def outcome(read):
         return error.faults
     numbers = np.nan_to_num(batch.numbers, nan=-1e300).tolist()
     return numbers, batch.texts.tolist(), batch.warnings, batch.references, batch.subjects
+
+
+def test_a_number_that_equals_a_category_s_text_is_that_category():
+    ours = loads(
+        "name: c\ntask: regression\ntarget: {name: y}\ndata: {train: t.csv}\n"
+        "features: {c: {type: category, categories: ['3', '7.50', '01234', a, 'True']}}"
+    )
+
+    batch = Schema(ours).from_rows([{"c": value} for value in (3.0, "3.0", 7.5, 1234, True, "a")])
+
+    assert [row[0] for row in batch.values] == ["3", "3", "7.50", "01234", "True", "a"]
+    assert not any(batch.warnings)
+
+
+def test_a_number_that_could_be_two_categories_is_neither():
+    ours = loads(
+        "name: c\ntask: regression\ntarget: {name: y}\ndata: {train: t.csv}\n"
+        "features: {c: {type: category, categories: ['1.0', '01']}}"
+    )
+
+    batch = Schema(ours).from_rows([{"c": 1}])
+
+    assert [one.code for one in batch.warnings[0]] == ["unseen_category"]
+
+
+SEMICOLONS = """
+name: c
+task: regression
+target: {name: y}
+data: {train: t.csv, separator: ';', decimal: ','}
+features: {a: {type: number}, a.1: {type: integer}, 'Unnamed: 2': {type: category}}
+"""
+
+
+@pytest.mark.parametrize("text", ["a;a;\n1,5;2;x\n", "a,a,\n1.5,2,x\n", "\ufeffa;a;\r\n1,5;2;x\r\n\r\n"])
+def test_a_csv_body_may_look_like_the_training_table(text):
+    batch = Schema(loads(SEMICOLONS)).from_csv(text.encode())
+
+    assert batch.values == [(1.5, 2, "x")]

@@ -1,0 +1,76 @@
+"""CSV in a request's body: the table that was trained on, as it is, or one with commas and points.
+
+Column names are those that training read: of two equal ones the second gets ``.1``, one without a name is
+called after its place, as pandas calls them.
+"""
+
+import csv
+import io
+
+from model.columns import from_text
+from model.spec import Spec
+from utils.errors import BadRequestError
+
+
+def rows_of(body: bytes, spec: Spec) -> list[dict[str, object]]:
+    """Return the rows of CSV text with a header line, numbers and truth values read.
+
+    The separator is a comma, or that of the training table where the header has that; then numbers may have
+    its decimal comma, too. Raises BadRequestError if it is not CSV in UTF-8.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+        separator = _separator(text, spec)
+        lines = csv.reader(io.StringIO(text), delimiter=separator)
+        names = _unique(next(lines, []))
+        return [_row(names, cells, spec, separator) for cells in lines if cells]
+    except UnicodeDecodeError:
+        raise BadRequestError("The body is not UTF-8.") from None
+    except csv.Error as error:
+        raise BadRequestError(f"The body is not CSV: {error}.") from None
+
+
+def _separator(text: str, spec: Spec) -> str:
+    """Return which of the two cuts the header into more names that are known."""
+    own, head = spec.data.separator, io.StringIO(text)
+    known = {*spec.features, spec.target.name}
+    found = {}
+    for separator in (",", own):
+        head.seek(0)
+        found[separator] = len(known.intersection(_unique(next(csv.reader(head, delimiter=separator), []))))
+    return own if found[own] > found[","] else ","
+
+
+def _unique(names: list[str]) -> list[str]:
+    if len(set(names)) == len(names) and "" not in names:
+        return names
+    found: list[str] = []
+    for place, name in enumerate(names):
+        name = name or f"Unnamed: {place}"
+        repeat = names[:place].count(name)
+        found.append(f"{name}.{repeat}" if repeat else name)
+    return found
+
+
+def _row(names: list[str], cells: list[str], spec: Spec, separator: str) -> dict[str, object]:
+    has_commas = spec.data.decimal == "," and separator == spec.data.separator
+    row = {
+        name: _value(text, name, spec, has_commas=has_commas)
+        for name, text in zip(names, cells, strict=False)
+    }
+    # A row that is too short lacks values, one that is too long has some of no name.
+    return row if len(cells) <= len(names) else {**row, "": cells[len(names) :]}
+
+
+def _value(text: str, name: str, spec: Spec, *, has_commas: bool) -> object:
+    if has_commas and is_number(spec, name):
+        text = text.replace(",", ".")
+    feature = spec.features.get(name)
+    return text if feature is None else from_text(text, feature, spec.data.missing_values)
+
+
+def is_number(spec: Spec, name: str) -> bool:
+    """Tell whether a column holds numbers: a feature, or the target of a regression."""
+    if name == spec.target.name:
+        return spec.task == "regression"
+    return name in spec.features and spec.features[name].type in ("number", "integer")
