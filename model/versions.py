@@ -187,9 +187,7 @@ def _detector(manifest: Manifest, part: Callable[[str], bytes]) -> Detector | No
     return Detector(Novelty.from_bytes(part(NOVELTY))) if NOVELTY in manifest.parts else None
 
 
-def _predictor(
-    manifest: Manifest, spec: Spec, golden: Golden, part: Callable[[str], bytes]
-) -> Predictor:
+def _predictor(manifest: Manifest, spec: Spec, golden: Golden, part: Callable[[str], bytes]) -> Predictor:
     # The pipeline's bytes stay in memory, so that it can step in while MongoDB is away.
     fallback = _Fallback(manifest, spec, golden, part(PIPELINE))
     if GRAPH not in manifest.parts:
