@@ -164,7 +164,7 @@ def print_line(
     source: Path, manifest: Manifest, parts: dict[str, bytes], table: pd.DataFrame, n_rows: int
 ) -> None:
     """Score a file, with the predictor alone before and after it, and print what that took."""
-    n_alone = min(n_rows, 2_000_000)
+    n_alone = min(n_rows, 1_000_000)
     before = rates_alone(parts[GRAPH], table, n_alone)
     request = Request(str(source), str(source.with_stem("scored")), n_workers=N_PROCESSES)
     with peak() as memory:

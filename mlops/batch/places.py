@@ -1,11 +1,13 @@
 """Where input files are: a path or URL, a folder, or a pattern, on any file system that fsspec knows."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
 
 import fsspec
+from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import infer_compression
 
 from model.frame import TableError
@@ -48,9 +50,11 @@ class File:
         """The last part of its path."""
         return self.url.rsplit("/", 1)[-1]
 
-    def open(self, *, is_raw: bool = False) -> Any:
-        """Open it for reading bytes, without compression unless ``is_raw``."""
-        return fsspec.open(self.url, "rb", compression=None if is_raw else self.compression).open()
+    def open(self) -> Any:
+        """Open it for reading its bytes, unpacked; reads as much as is asked for unless it ends."""
+        found = fsspec.open(self.url, "rb", compression=self.compression).open()
+        # What fsspec opens elsewhere than on this machine knows no limit for a line.
+        return io.BufferedReader(found) if isinstance(found, AbstractBufferedFile) else found
 
 
 def kind_of(path: str) -> tuple[Kind, str | None]:

@@ -3,6 +3,10 @@
 import csv
 import gzip
 import io
+from contextlib import closing
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -106,6 +110,25 @@ def test_files_are_found_by_path_folder_and_pattern(tmp_path):
     assert [file.name for file in files(str(tmp_path))] == ["a.csv", "b.csv", "c.ndjson"]
     assert [file.name for file in files(f"{tmp_path}/*.csv")] == ["_d.csv", "a.csv", "b.csv"]
     assert [file.name for file in files(f"file://{tmp_path}/a.csv")] == ["a.csv"]
+
+
+class Silent(SimpleHTTPRequestHandler):
+    """A server of files that says nothing."""
+
+    def log_message(self, format, *args):
+        """Say nothing."""
+
+
+def test_a_file_of_a_web_server_is_cut_as_one_on_the_disk(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n" + "1,2\n" * 50)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(tmp_path)))
+    Thread(target=server.serve_forever, daemon=True).start()
+
+    with closing(server.socket):
+        found = list(parts(files(f"http://127.0.0.1:{server.server_port}/a.csv"), DATA, 60))
+        server.shutdown()
+
+    assert [(p.start, p.stop) for p in found] == [(p.start, p.stop) for p, _ in cut(tmp_path / "a.csv", 60)]
 
 
 @pytest.mark.parametrize("name", ["a.xls", "a", "a.parquet.gz", "nothing.csv", "nosuch://a.csv"])
