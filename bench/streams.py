@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mlops.backtesting import counted, judged
+from mlops.backtesting import Normal, counted, judged
 from mlops.drift_policy import policy_of
 from mlops.histories import Question, Table, fitted, instants, window_of
 from model.spec import Data, Feature, Spec, Target
@@ -110,7 +110,7 @@ def ours_of(stream: Stream) -> tuple[int, datetime, list[bool]]:
     base = fitted(spec, training, history, window_of(stream.window))
     periods = counted(base.reference, history.columns, history.at_ms, window_of(stream.window))
     policy = replace(policy_of(spec, "scheduled"), design_effects=base.effects)
-    found = judged(base.reference, periods, policy, lambda done, n: None)
+    found = judged(Normal(base.reference, periods, spec.drift), policy, lambda done, n: None)
     return len(found), found[0].start, [window.result.is_drift for window in found]
 
 

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from mlops import histories
-from mlops.backtesting import BacktestError, Window, by_feature, counted, judged
+from mlops.backtesting import BacktestError, Normal, Window, by_feature, counted, judged
 from mlops.drift_policy import policy_of
 from mlops.histories import Base, Question, Table
 from mlops.progress import progress_bar
@@ -97,7 +97,9 @@ class _Run:
         periods = counted(base.reference, history.columns, history.at_ms, self._window)
         policy = replace(policy_of(self._spec, "scheduled"), design_effects=base.effects)
         bar = progress_bar(self._model)
-        return judged(base.reference, periods, policy, lambda done, n: bar("windows", done, n)), base
+        normal = Normal(base.reference, periods, self._spec.drift)
+        windows = judged(normal, policy, lambda done, n: bar("windows", done, n))
+        return windows, replace(base, notes=(*base.notes, *normal.notes))
 
     def _read(self, path: Path, *, is_history: bool) -> Table:
         return histories.read(

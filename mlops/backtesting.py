@@ -4,8 +4,8 @@ The same counting and the same decisions as in production, on columns in memory.
 server and no database.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops.baselines import MIN_ROWS, N_SEASONS, SEASONS, WEEK
+from mlops.seasons import decide_in_season
 from model.monitoring import DriftResult, FeatureDrift, ModelCounts, ModelReference, Policy, Timeline, decide
 from model.monitoring.ladder import history_needed
+from model.spec import Drift
 from utils.errors import VigiaError
 
 Ints = NDArray[np.int64]
@@ -143,10 +146,80 @@ def periods_per_month(length: timedelta) -> int:
     return max(1, round(MONTH / length))
 
 
-def judged(
-    reference: ModelReference, periods: Periods, policy: Policy, on_step: Step, start: int = 0
-) -> list[Window]:
+@dataclass
+class Normal:
+    """What each window of a history is compared with, as ``Baselines`` chooses it in production.
+
+    Parameters
+    ----------
+    reference : ModelReference
+        Of training, which stands in until the chosen one has rows enough.
+    drift : Drift
+        The spec's choice of reference and season.
+    """
+
+    reference: ModelReference
+    periods: Periods
+    drift: Drift
+    _known: dict[tuple[int, int], ModelReference | None] = field(default_factory=dict)
+
+    @property
+    def n_phases(self) -> int:
+        """Windows of a season; 1 where the spec has none or a window is no part of it."""
+        if self.drift.season == "none":
+            return 1
+        season = SEASONS[self.drift.season] * timedelta(hours=1)
+        return season // self.periods.length if season % self.periods.length == timedelta() else 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know about the choice."""
+        season, kind = self.drift.season, self.drift.reference
+        found = [] if kind == "training" else [f"reference: {kind}; before it has {MIN_ROWS} rows, training"]
+        if season != "none" and self.n_phases == 1:
+            found.append(f"season: a window of {self.periods.length} has no place in a {season}")
+        return tuple(found)
+
+    def at(self, place: int) -> ModelReference:
+        """Return what the window at ``place`` is compared with."""
+        start, until = self._chosen(place)
+        if start is None or until is None or until > self.periods.start_of(place + 1):
+            return self.reference
+        return self._total(self._place(start), self._place(until)) or self.reference
+
+    def usual(self, place: int) -> ModelReference | None:
+        """Return what the same windows of earlier seasons were like, None where too little is known."""
+        earlier = [place - n * self.n_phases for n in range(1, N_SEASONS[self.drift.season] + 1)]
+        return self._rebased([self.periods.counts[one] for one in earlier if one >= 0])
+
+    def _chosen(self, place: int) -> tuple[datetime | None, datetime | None]:
+        length, end = timedelta(days=self.drift.reference_days), self.periods.start_of(place + 1)
+        if self.drift.reference == "first_weeks":
+            return self.periods.start_of(0), self.periods.start_of(0) + length
+        if self.drift.reference == "rolling":
+            return end - WEEK - length, end - WEEK
+        if self.drift.reference == "window":
+            return self.drift.reference_from, self.drift.reference_to
+        return None, None
+
+    def _place(self, moment: datetime) -> int:
+        """Return the first window that begins at ``moment`` or later, within the history."""
+        steps = -((EPOCH - moment) // self.periods.length) - self.periods.first
+        return min(max(0, steps), len(self.periods.counts))
+
+    def _total(self, start: int, end: int) -> ModelReference | None:
+        if (start, end) not in self._known:
+            self._known = {(start, end): self._rebased(self.periods.counts[start:end])}
+        return self._known[start, end]
+
+    def _rebased(self, counts: Sequence[ModelCounts]) -> ModelReference | None:
+        total = self.reference.total(counts)
+        return self.reference.rebased(total) if total.n_rows >= MIN_ROWS else None
+
+
+def judged(normal: Normal, policy: Policy, on_step: Step, start: int = 0) -> list[Window]:
     """Check at the end of every window from the ``start``-th on, and return what each check found."""
+    periods = normal.periods
     policy = replace(policy, periods_per_month=periods_per_month(periods.length))
     n_back = history_needed(policy.periods_per_month) if policy.name == "margin" else 1
     found = []
@@ -154,7 +227,13 @@ def judged(
         on_step(place - start, len(periods.counts) - start)
         # Windows before the first are unknown, not empty: they are no part of the timeline.
         timeline = Timeline(periods.counts[max(start, place + 1 - n_back) : place + 1], periods.first + place)
-        result = decide(reference, timeline, policy)
+        result = _decided(normal, place, timeline, policy)
         begin = periods.start_of(place)
         found.append(Window(begin, begin + periods.length, periods.counts[place].n_rows, result))
     return found
+
+
+def _decided(normal: Normal, place: int, timeline: Timeline, policy: Policy) -> DriftResult:
+    if normal.n_phases == 1 or policy.name != "margin":
+        return decide(normal.at(place), timeline, policy)
+    return decide_in_season(normal.at(place), normal.usual(place), timeline, policy, normal.n_phases)

@@ -5,6 +5,7 @@ Reads leniently: what a cell cannot be is counted as a type fault, as the log wo
 
 import math
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -162,8 +163,10 @@ def instants(column: "pd.Series[Any]", name: str) -> Ints:
     numbers = pd.to_numeric(column, errors="coerce")
     if numbers.notna().all():
         return _from_numbers(numbers.to_numpy(dtype=np.float64))
-    for form in (None, "ISO8601", "mixed"):
-        found = pd.to_datetime(column, errors="coerce", utc=True, format=form)
+    for form, is_day_first in ((None, False), ("ISO8601", False), (None, True), ("mixed", False)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pandas, that it reads one by one
+            found = pd.to_datetime(column, errors="coerce", utc=True, format=form, dayfirst=is_day_first)
         if found.notna().all():
             return found.to_numpy(dtype="datetime64[ms]").astype(np.int64)
     place = int(np.flatnonzero(found.isna())[0])

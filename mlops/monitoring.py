@@ -12,13 +12,14 @@ from mlops.baselines import SEASONS, Baseline, Baselines
 from mlops.counting import Counter, References, hour_of
 from mlops.drift_policy import Kind, policy_of
 from mlops.explaining import columns_named, explained
+from mlops.seasons import decide_in_season
 from mlops.tracking.fanout import Trackers
 from model.monitoring.activity import silence_limit, volume
 from model.monitoring.decision import decide
 from model.monitoring.ladder import history_needed
 from model.monitoring.policy import Policy, Timeline
 from model.monitoring.reference import ModelReference
-from model.monitoring.results import DriftResult, FeatureDrift, overall
+from model.monitoring.results import DriftResult
 from model.monitoring.shapes import shapes
 from model.monitoring.stacked import Stacked
 from model.spec import Spec
@@ -116,18 +117,8 @@ class Monitor:
         policy = replace(policy_of(spec, kind), design_effects=baseline.effects)
         if spec.drift.season == "none" or policy.name != "margin":
             return decide(baseline.reference, timeline, policy)
-        # Two questions share the budget: is this hour like the same hour of earlier days or weeks, and are
-        # whole days or weeks like the reference?
-        n_phases = SEASONS[spec.drift.season]
-        half = replace(policy, alpha=policy.alpha / 2)
-        whole = decide(baseline.reference, timeline, replace(half, min_periods=n_phases))
         usual = self.baselines.same_phase(spec, version, baseline.reference, end - HOUR)
-        if usual is None:
-            return whole
-        newest = Timeline(timeline.periods[-1:], timeline.last)
-        # The season is in the reference of this question: what rows of an hour share is no dependence here.
-        phase = decide(usual, newest, replace(half, n_references=n_phases, design_effects={}))
-        return merged(whole, phase)
+        return decide_in_season(baseline.reference, usual, timeline, policy, SEASONS[spec.drift.season])
 
     def _timeline(
         self, reference: ModelReference, model: str, version: str, start: datetime, end: datetime
@@ -167,37 +158,6 @@ class Monitor:
         self.alarms.activity(model, version, report["activity"], at)
         level = logging.WARNING if result.is_drift else logging.INFO
         log.log(level, "drift check of %s %s: %s, %d rows", model, version, result.verdict, result.n_rows)
-
-
-def merged(whole: DriftResult, phase: DriftResult) -> DriftResult:
-    """Return one result of two questions about the same features: for each check the one that found more."""
-
-    def worse(one: Sequence[FeatureDrift], other: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
-        found: dict[tuple[str, str], FeatureDrift] = {}
-        for check in (*one, *other):
-            known = found.get((check.feature, check.check))
-            if known is None or _weight(check) > _weight(known):
-                found[check.feature, check.check] = check
-        return tuple(
-            sorted(found.values(), key=lambda check: (check.is_drift, check.effect or 0), reverse=True)
-        )
-
-    features, quality = worse(whole.features, phase.features), worse(whole.quality, phase.quality)
-    pairs, segments = worse(whole.pairs, phase.pairs), worse(whole.segments, phase.segments)
-    further = [check for check in (*quality, *pairs, *segments) if check.is_drift]
-    return replace(
-        whole,
-        verdict=overall((*features, *further)),
-        features=features,
-        quality=quality,
-        pairs=pairs,
-        segments=segments,
-        touched={**phase.touched, **whole.touched},
-    )
-
-
-def _weight(check: FeatureDrift) -> tuple[bool, bool, float]:
-    return check.is_drift, check.verdict == "ok", check.effect or 0.0
 
 
 def activity_of(rows: Sequence[int]) -> list[dict[str, Any]]:

@@ -46,7 +46,8 @@ def backtest(tmp_path):
     (tmp_path / "shop.yaml").write_text(SPEC)
     rows(6_000, 0).to_csv(tmp_path / "train.csv", index=False)
 
-    def go(table, *more, text=False):
+    def go(table, *more, text=False, drift=""):
+        (tmp_path / "shop.yaml").write_text(SPEC + f"drift: {{{drift}}}\n")
         table.to_csv(tmp_path / "history.csv", index=False)
         arguments = ["--model", "shop", "--data", str(tmp_path / "history.csv"), "--at", "at", *more]
         shown = [] if text else ["--json"]
@@ -69,6 +70,51 @@ def test_a_history_like_training_raises_no_alarm(backtest):
     assert set(found["windows"][0]["features"][0]) >= {
         "feature", "statistic", "threshold", "p_value", "n", "drift",
     }  # fmt: skip
+
+
+def test_days_before_months_are_read_as_such(backtest):
+    table = history(n_days=20)
+    code, found, _ = backtest(table.assign(at=pd.to_datetime(table["at"]).dt.strftime("%d/%m/%Y %H:%M")))
+
+    assert code == 0
+    assert [window["rows"] for window in found["windows"]] == [N_DAY] * 20
+
+
+def test_a_rolling_reference_takes_a_shift_for_normal_after_its_time(backtest):
+    shifted = history(n_days=24, from_day=3, shift=1.0)
+
+    code, found, _ = backtest(shifted, drift="reference: rolling, reference_days: 2")
+
+    days = alarmed(found)
+    assert code == 2
+    assert "2026-01-05" in days
+    assert "2026-01-24" not in days
+    assert any("rolling" in note for note in found["notes"])
+
+
+def test_the_first_days_of_a_history_can_be_the_reference(backtest):
+    code, found, _ = backtest(
+        history(n_days=12, from_day=0, shift=1.0), drift="reference: first_weeks, reference_days: 4"
+    )
+
+    assert code == 2
+    assert max(alarmed(found)) < "2026-01-05"
+
+
+def test_a_day_cycle_is_no_alarm_with_a_season_and_a_shift_is(backtest):
+    def cyclic(n_days, shift_from):
+        table = history(n_days=n_days)
+        hour = pd.to_datetime(table["at"]).dt.hour
+        day = (pd.to_datetime(table["at"]) - pd.Timestamp("2026-01-01")).dt.days
+        return table.assign(
+            amount=table["amount"] + 12 * np.sin(hour / 24 * 2 * np.pi) + 12 * (day >= shift_from)
+        )
+
+    quiet = backtest(cyclic(16, 99), "--window", "1h", "--reference-rows", "4000", drift="season: day")
+    moved = backtest(cyclic(16, 14), "--window", "1h", "--reference-rows", "4000", drift="season: day")
+
+    assert alarmed(quiet[1]) == []
+    assert min(alarmed(moved[1])) in ("2026-01-15", "2026-01-16")
 
 
 def test_a_shift_is_found_on_its_first_day_and_named(backtest):
