@@ -129,6 +129,12 @@ class CountStore:
         with translated():
             return {found["hour"]: _parts(found) for found in self._counts.find(query)}
 
+    def all_hours(self, model: str, version: str) -> dict[datetime, Parts]:
+        """Return the parts of every hour that has rows of a version."""
+        with translated():
+            found = self._counts.find({"model": model, "version": version})
+            return {one["hour"]: _parts(one) for one in found}
+
     def some_hours(self, model: str, version: str, hours: Iterable[datetime]) -> list[Parts]:
         """Return the parts of those of ``hours`` that have rows."""
         keys = [Cell(model, version, hour).key for hour in hours]

@@ -4,7 +4,9 @@ Only complete documents come in and go out; what they mean is the business of th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import bson
@@ -18,7 +20,21 @@ from utils.mongo.raw_rows import LoggedColumns, array_of, read_rows
 
 DUPLICATE = 11000
 RAW = CodecOptions(document_class=RawBSONDocument)
+SAMPLED_A_RANGE = 40
 COUNTED = ("seq", "model", "version", "at", "features", "prediction", "probability")
+
+
+@dataclass(frozen=True)
+class IdRange:
+    """Prediction ids from ``first`` on and below ``end``; None leaves an end open."""
+
+    first: str | None = None
+    end: str | None = None
+
+    def query(self) -> Document:
+        """Return the condition on an id; empty if there is none."""
+        bounds = {"$gte": self.first, "$lt": self.end}
+        return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
@@ -156,6 +172,35 @@ class PredictionStore:
         with translated():
             found = self._predictions.database.command(query, codec_options=RAW)
         return read_rows(array_of(bytes(found["cursor"].raw), "firstBatch"))
+
+    def id_ranges(self, n: int) -> list[IdRange]:
+        """Cut the log into up to ``n`` ranges of ids of about as many rows each."""
+        steps: list[Document] = [{"$sample": {"size": SAMPLED_A_RANGE * n}}, {"$project": {"_id": 1}}]
+        with translated():
+            ids = sorted({found["_id"] for found in self._predictions.aggregate(steps)})
+        edges = [ids[place * len(ids) // n] for place in range(1, n)] if len(ids) >= n else []
+        return [IdRange(first, end) for first, end in pairwise([None, *edges, None])]
+
+    def in_range(
+        self, model: str, ids: IdRange, positions: Mapping[str, int], batch: int
+    ) -> Iterator[list[LoggedColumns]]:
+        """Yield the rows of ``model`` in a range of ids, up to a position of each spool, as ``after`` does.
+
+        Rows that came from no spool are left out, as they are when the log is counted.
+        """
+        if not positions:
+            return
+        query: Document = {"model": model, "_id": ids.query()} if ids.query() else {"model": model}
+        query["$or"] = [{"spool": spool, "seq": {"$lte": seq}} for spool, seq in positions.items()]
+        command = {"find": self._predictions.name, "filter": query, "batchSize": batch}
+        command |= {"projection": {"_id": 0, **dict.fromkeys(COUNTED, 1)}, "sort": {"_id": 1}}
+        db, part = self._predictions.database, "firstBatch"
+        with translated(), db.client.start_session() as session:
+            while command:
+                cursor = db.command(command, codec_options=RAW, session=session)["cursor"]
+                yield read_rows(array_of(bytes(cursor.raw), part))
+                more = {"getMore": cursor["id"], "collection": self._predictions.name, "batchSize": batch}
+                command, part = more if cursor["id"] else {}, "nextBatch"
 
 
 def _filter(model: str, start: datetime, end: datetime, version: str | None) -> Document:
