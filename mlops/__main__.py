@@ -24,6 +24,7 @@ from mlops.labelling import Given
 from mlops.later_commands import LaterGroup
 from mlops.operations import Operations
 from mlops.progress import progress_bar
+from mlops.recount_command import recount_command
 from mlops.rollout_commands import canary_command, shadow_command
 from mlops.services import Services, build, release
 from mlops.trainings import KINDS, PROMOTE, Kind, Promote
@@ -324,6 +325,7 @@ main.add_command(shadow_command(lambda: _operations()))
 main.add_command(canary_command(lambda: _operations()))
 main.add_command(experiment_command(lambda: _operations()))
 main.add_command(batch_command(lambda: _operations()))
+main.add_command(recount_command(lambda: _operations()))
 
 
 if __name__ == "__main__":

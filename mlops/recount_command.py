@@ -1,18 +1,14 @@
-"""``python -m mlops recount``: counts of drift checks made again, or from a file, on many processes.
+"""``python -m mlops recount``: counts of drift checks made again, or from a file, on many processes."""
 
-Imported when called: Dask is heavy.
-"""
-
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from mlops.batch.cluster import client
 from mlops.operations import Operations
 from mlops.recounting import (
     Counted,
@@ -31,42 +27,43 @@ DIFFERENT = 2
 RANGES_A_WORKER = 4
 
 
-@click.command()
-@click.argument("model")
-@click.option(
-    "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Fill in rows of this Parquet file instead, once however often it is given.",
-)
-@click.option("--at", default="at", show_default=True, help="The file's column of times (UTC).")
-@click.option("--predictions", default="prediction", help="The file's column of predictions.")
-@click.option("--probabilities", default="probability", help="The file's column of probabilities.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; by default one a core.")
-@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-def recount(
-    model: str,
-    data: Path | None,
-    at: str,
-    predictions: str,
-    probabilities: str,
-    workers: int | None,
-    is_json: bool,
-) -> None:
-    """Count the log of MODEL again and compare with what drift checks use. Exit code 2: they differ.
+def recount_command(operations: Callable[[], AbstractContextManager[Operations]]) -> click.Command:
+    """Return the command; ``operations`` connects to everything."""
 
-    Works on the processes of this machine, or on the Dask cluster at DASK_SCHEDULER_ADDRESS.
-    """
-    from mlops.__main__ import operations  # which imports this module
+    @click.command("recount")
+    @click.argument("model")
+    @click.option(
+        "--data",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Fill in the rows of this Parquet file instead, once however often it is given.",
+    )
+    @click.option("--at", default="at", show_default=True, help="The file's column of times (UTC).")
+    @click.option("--predictions", default="prediction", help="The file's column of predictions.")
+    @click.option("--probabilities", default="probability", help="The file's column of probabilities.")
+    @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Local processes.")
+    @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+    def recount(
+        model: str,
+        data: Path | None,
+        at: str,
+        predictions: str,
+        probabilities: str,
+        workers: int,
+        is_json: bool,
+    ) -> None:
+        """Count the log of MODEL again and compare with what drift checks use. Exit code 2: they differ.
 
-    with operations() as found:
-        found.services.require(model)
-        run = _Run(found, model, workers or os.cpu_count() or 1)
-        if data is None:
-            told = run.check()
-        else:
-            told = run.fill(data, at, {"prediction": predictions, "probability": probabilities})
-    click.echo(msgspec.json.encode(told).decode() if is_json else _sentence(told))
-    sys.exit(DIFFERENT if told.get("differing") else 0)
+        Works in processes of this machine, or on the Dask cluster at DASK_SCHEDULER_ADDRESS.
+        """
+        with operations() as found:
+            found.services.require(model)
+            run = _Run(found, model, workers)
+            outputs = {"prediction": predictions, "probability": probabilities}
+            told = run.check() if data is None else run.fill(data, at, outputs)
+        click.echo(msgspec.json.encode(told).decode() if is_json else _sentence(told))
+        sys.exit(DIFFERENT if told.get("differing") else 0)
+
+    return recount
 
 
 class _Run:
@@ -114,6 +111,8 @@ class _Run:
         return content
 
     def _mapped(self, count: Callable[[Any], Counted], parts: Sequence[Any]) -> Iterable[Counted]:
+        from mlops.batch.cluster import client  # Dask takes a second that other commands need not wait
+
         address = self._services.settings.dask_scheduler_address
         with client(address, min(self._n_workers, len(parts) or 1)) as workers:
             found: list[Counted] = workers.gather(workers.map(count, parts, pure=False))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = "sklearn", "pandas", "scipy.stats", "joblib", "dask", "mlflow", "neptune"
+HEAVY = "distributed", "sklearn", "pandas", "scipy.stats", "joblib", "dask", "mlflow", "neptune"
 CHECK = """
 import numpy as np
 from model.monitoring import ModelReference, Timeline, decide
