@@ -21,6 +21,17 @@ WELL_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmation:
+    """An alert opens once ``after`` of the last ``of`` checks found it."""
+
+    after: int = 1
+    of: int = 1
+
+
+AT_ONCE = Confirmation()
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one check says about one thing.
 
@@ -46,7 +57,13 @@ class Alarms:
         self._notifier = notifier
 
     def drift(
-        self, model: str, version: str, result: DriftResult, at: datetime, told: Sequence[Mapping[str, Any]]
+        self,
+        model: str,
+        version: str,
+        result: DriftResult,
+        at: datetime,
+        told: Sequence[Mapping[str, Any]],
+        confirmation: Confirmation = AT_ONCE,
     ) -> None:
         """Open an alert for each drifted feature and check, and resolve those that are well again.
 
@@ -65,7 +82,19 @@ class Alarms:
                 ("drift/segments", "Drift of segments", result.segments),
             )
         ]
-        self.tell(model, version, [*findings, *groups], at)
+        every = [*findings, *groups]
+        if confirmation.of > 1:
+            every = [replace(one, is_wrong=self._confirmed(model, one, confirmation)) for one in every]
+        self.tell(model, version, every, at)
+
+    def _confirmed(self, model: str, finding: Finding, confirmation: Confirmation) -> bool | None:
+        """Return a finding's verdict, None while it is wrong but not often enough."""
+        if finding.is_wrong is None:
+            return None
+        recent = self._store.note(model, finding.key, finding.is_wrong, confirmation.of)
+        if not finding.is_wrong or self._store.is_open(model, finding.key):
+            return finding.is_wrong
+        return True if sum(recent) >= confirmation.after else None
 
     def activity(self, model: str, version: str, found: Sequence[Mapping[str, Any]], at: datetime) -> None:
         """Open an alert where fewer rows come than usual, or none, and resolve it when they are back."""

@@ -5,14 +5,16 @@ found whenever they come and go to the hour in which they were answered.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter as Counted
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from model.monitoring.outputs import coarse
-from model.monitoring.reference import PREDICTION, PROBABILITY, ModelCounts, ModelReference
+from model.monitoring.reference import PREDICTION, PROBABILITY, ModelReference
 from utils.errors import NotFoundError
 from utils.mongo.counts import NOTHING, Cell, CountStore, Parts
 from utils.mongo.predictions import PredictionStore
@@ -25,6 +27,8 @@ BATCH = 20_000
 # that a transaction stays short.
 MAX_HOURS = 200
 HOUR_MS = 3_600_000
+WARNINGS = "@warnings"
+MAX_REASONS = 1_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 References = Callable[[str, str], ModelReference]
@@ -70,8 +74,7 @@ class Counter:
         return counted
 
     def _add(self, cell: Cell, one: Parts, other: Parts) -> Parts:
-        reference = self._references(cell.model, cell.version)
-        return reference.total([reference.counts_from(one), reference.counts_from(other)]).to_parts()
+        return summed(self._references(cell.model, cell.version), one, other)
 
 
 class _Batch:
@@ -91,9 +94,9 @@ class _Batch:
             except NotFoundError:
                 log.warning("%d rows of %s %s have no reference to count by", len(table), model, version)
                 continue
-            for hour, n_rows, counts in by_hour(table, reference):
+            for hour, n_rows, parts in by_hour(table, reference):
                 cell = Cell(model, version, hour)
-                self._counted[cell] = (n_rows, counts.to_parts())
+                self._counted[cell] = (n_rows, parts)
                 yield cell
 
     def rows_since(self, cell: Cell, seq: int) -> tuple[int, Parts]:
@@ -104,7 +107,7 @@ class _Batch:
         is_new = (table.seq > seq) & (table.at_ms // HOUR_MS == (cell.hour - EPOCH) // timedelta(hours=1))
         chosen = table.take(np.flatnonzero(is_new))
         reference = self._references(cell.model, cell.version)
-        return len(chosen), reference.count(columns_of(chosen, reference)).to_parts()
+        return len(chosen), parts_of(chosen, reference)
 
 
 def n_hours(tables: Sequence[LoggedColumns]) -> int:
@@ -112,14 +115,43 @@ def n_hours(tables: Sequence[LoggedColumns]) -> int:
     return sum(len(np.unique(table.at_ms // HOUR_MS)) for table in tables)
 
 
-def by_hour(table: LoggedColumns, reference: ModelReference) -> Iterator[tuple[datetime, int, ModelCounts]]:
+def by_hour(table: LoggedColumns, reference: ModelReference) -> Iterator[tuple[datetime, int, Parts]]:
     """Count rows of one model version; yields the start of each hour, its rows and their counts."""
     hours, which, n_each = np.unique(table.at_ms // HOUR_MS, return_inverse=True, return_counts=True)
     order = np.argsort(which, kind="stable")
     ends = np.cumsum(n_each)
     for hour, n_rows, end in zip(hours.tolist(), n_each.tolist(), ends.tolist(), strict=True):
         chosen = table if len(hours) == 1 else table.take(order[end - n_rows : end])
-        yield EPOCH + timedelta(hours=hour), n_rows, reference.count(columns_of(chosen, reference))
+        yield EPOCH + timedelta(hours=hour), n_rows, parts_of(chosen, reference)
+
+
+def parts_of(table: LoggedColumns, reference: ModelReference) -> Parts:
+    """Count rows of one model version: cells, and warnings by reason."""
+    parts = reference.count(columns_of(table, reference)).to_parts()
+    given = (one for some in table.warnings if some for one in some)
+    tally = Counted(f"{one.get('code')} {one.get('feature')}" for one in given)
+    return parts | _packed(tally)
+
+
+def summed(reference: ModelReference, one: Parts, other: Parts) -> Parts:
+    """Return the sum of two counts."""
+    counts = reference.total([reference.counts_from(one), reference.counts_from(other)])
+    return counts.to_parts() | _packed(warnings_in([one, other]))
+
+
+def warnings_in(counted: Iterable[Parts]) -> Counted[str]:
+    """Return how many rows had which warning, as code and feature."""
+    total: Counted[str] = Counted()
+    for parts in counted:
+        if WARNINGS in parts:
+            total.update(msgspec.json.decode(parts[WARNINGS], type=dict[str, int]))
+    return total
+
+
+def _packed(tally: Counted[str]) -> dict[str, bytes]:
+    # Features are few and known, but a name may hold anything: the most frequent ones are kept.
+    kept = dict(tally.most_common(MAX_REASONS))
+    return {WARNINGS: msgspec.json.encode(dict(sorted(kept.items())))} if kept else {}
 
 
 def hour_of(moment: datetime) -> datetime:

@@ -2,12 +2,24 @@
 
 from typing import Literal
 
+from mlops.alerts import Confirmation
 from model.monitoring.policy import Policy
 from model.monitoring.reference import PREDICTION, PROBABILITY
 from model.spec import Spec
 
 Kind = Literal["scheduled", "on_demand"]
 QUESTION_ALPHA = 0.1
+
+
+def confirmation_of(spec: Spec) -> Confirmation:
+    """Return how many checks must agree before people are told.
+
+    One for the policy that keeps a budget of false alarms, three of five for those that keep none.
+    """
+    drift = spec.drift
+    if drift.alert_after is not None and drift.alert_of is not None:
+        return Confirmation(drift.alert_after, drift.alert_of)
+    return Confirmation(1, 1) if drift.policy == "margin" else Confirmation(3, 5)
 
 
 def policy_of(spec: Spec, kind: Kind) -> Policy:

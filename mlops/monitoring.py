@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mlops.alerts import Alarms
+from mlops.alerts import AT_ONCE, Alarms
 from mlops.baselines import SEASONS, Baseline, Baselines
-from mlops.counting import Counter, References, hour_of
-from mlops.drift_policy import Kind, policy_of
+from mlops.counting import Counter, References, hour_of, warnings_in
+from mlops.drift_policy import Kind, confirmation_of, policy_of
 from mlops.explaining import columns_named, explained
 from mlops.seasons import decide_in_season
 from mlops.tracking.fanout import Trackers
@@ -24,9 +24,10 @@ from model.monitoring.shapes import shapes
 from model.monitoring.stacked import Stacked
 from model.spec import Spec
 from utils.errors import UnavailableError
-from utils.mongo.counts import CountStore
+from utils.mongo.counts import CountStore, Parts
 from utils.mongo.history import HistoryStore
 from utils.mongo.predictions import PredictionStore
+from utils.mongo.rejections import RejectionStore
 from utils.mongo.reports import ReportStore
 from utils.time import now
 
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+REASONS_SHOWN = 50
 SAMPLED = 300  # newest rows of a window, of which the most telling are shown
 USUAL_DAYS, HOURS_A_DAY = 28, 24
 
@@ -51,6 +53,7 @@ class Monitor:
     reports: ReportStore
     trackers: Trackers
     alarms: Alarms
+    rejections: RejectionStore
 
     def scheduled(self, spec: Spec, due_at: datetime) -> Mapping[str, Any] | None:
         """Check the hours that are complete at ``due_at``; None where the model has no champion yet."""
@@ -92,7 +95,8 @@ class Monitor:
         learnt = self.references(spec.name, version)
         baseline = self.baselines.of(spec, version, learnt, end)
         start = end - n_hours * HOUR
-        timeline = self._timeline(learnt, spec.name, version, start, end)
+        stored = self.counts.hours(spec.name, version, start, end)
+        timeline = timeline_of(learnt, stored, start, end)
         result = self._decided(spec, version, baseline, timeline, kind, end)
         report = {
             "model": spec.name,
@@ -105,10 +109,12 @@ class Monitor:
             **result.to_document(),
             "alarms": self._explained(spec.name, version, result, baseline.reference, timeline.last),
             "activity": self._activity(spec.name, end) if kind == "scheduled" else [],
+            "warnings": reasons(warnings_in(stored.values())),
+            "rejections": reasons(self.rejections.counts(spec.name, start, end)),
             "shapes": shapes(baseline.reference, timeline.stacked.total()),
         }
         if self.reports.add(report):
-            self._tell(spec.name, version, result, report, at)
+            self._tell(spec, version, result, report, at)
         return report
 
     def _decided(
@@ -119,14 +125,6 @@ class Monitor:
             return decide(baseline.reference, timeline, policy)
         usual = self.baselines.same_phase(spec, version, baseline.reference, end - HOUR)
         return decide_in_season(baseline.reference, usual, timeline, policy, SEASONS[spec.drift.season])
-
-    def _timeline(
-        self, reference: ModelReference, model: str, version: str, start: datetime, end: datetime
-    ) -> Timeline:
-        stored = self.counts.hours(model, version, start, end)
-        hours = [start + i * HOUR for i in range((end - start) // HOUR)]
-        matrices = reference.matrices_from([stored.get(hour) for hour in hours])
-        return Timeline(Stacked(len(hours), matrices, reference.layouts), last=(end - EPOCH) // HOUR - 1)
 
     def _explained(
         self, model: str, version: str, result: DriftResult, reference: ModelReference, last: int
@@ -151,13 +149,31 @@ class Monitor:
         return activity_of([rows[hour] for hour in known])
 
     def _tell(
-        self, model: str, version: str, result: DriftResult, report: Mapping[str, Any], at: datetime
+        self, spec: Spec, version: str, result: DriftResult, report: Mapping[str, Any], at: datetime
     ) -> None:
+        model, confirmation = spec.name, confirmation_of(spec)
+        if report["kind"] == "on_demand":
+            confirmation = AT_ONCE
         self.trackers.log_series(model, version, at, series(result))
-        self.alarms.drift(model, version, result, at, report["alarms"])
+        self.alarms.drift(model, version, result, at, report["alarms"], confirmation)
         self.alarms.activity(model, version, report["activity"], at)
         level = logging.WARNING if result.is_drift else logging.INFO
         log.log(level, "drift check of %s %s: %s, %d rows", model, version, result.verdict, result.n_rows)
+
+
+def timeline_of(
+    reference: ModelReference, stored: Mapping[datetime, Parts], start: datetime, end: datetime
+) -> Timeline:
+    """Return the hours of [start, end), those without rows too."""
+    hours = [start + i * HOUR for i in range((end - start) // HOUR)]
+    matrices = reference.matrices_from([stored.get(hour) for hour in hours])
+    return Timeline(Stacked(len(hours), matrices, reference.layouts), last=(end - EPOCH) // HOUR - 1)
+
+
+def reasons(found: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return reasons of warnings or refusals with their rows, the most frequent first."""
+    frequent = Counted(found).most_common(REASONS_SHOWN)
+    return [{"reason": reason, "n_rows": n_rows} for reason, n_rows in frequent]
 
 
 def activity_of(rows: Sequence[int]) -> list[dict[str, Any]]:

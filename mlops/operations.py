@@ -34,6 +34,7 @@ from model.spec import Spec
 from utils.errors import UnavailableError, VigiaError
 from utils.mongo.leases import LeaseStore
 from utils.mongo.normals import NormalStore
+from utils.mongo.rejections import RejectionStore
 from utils.mongo.training_jobs import TrainingJobStore
 from utils.time import now
 
@@ -97,6 +98,7 @@ class Operations:
             services.drift_reports,
             self.trackers,
             self.alarms,
+            RejectionStore(services.db),
         )
 
     @cached_property

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlops.counting import by_hour
+from mlops.counting import by_hour, summed, warnings_in
 from model.monitoring.reference import ModelReference
 from utils.mongo import connection
 from utils.mongo.counts import Cell, CountStore, Parts
@@ -82,6 +82,7 @@ def count_file(part: FilePart) -> Counted:
         {name: column for name, column in named.items() if name != part.at},
         named.get(part.outputs.get("prediction", ""), nothing),
         named.get(part.outputs.get("probability", ""), nothing),
+        nothing,
     )
     return _counted([[rows]], _opened({part.version: part.reference}))
 
@@ -102,8 +103,8 @@ def _of_tables(
 ) -> Iterator[tuple[tuple[str, datetime], tuple[int, Parts]]]:
     for table in tables:
         if table.version in references:
-            for hour, n_rows, counts in by_hour(table, references[table.version]):
-                yield (table.version, hour), (n_rows, counts.to_parts())
+            for hour, n_rows, parts in by_hour(table, references[table.version]):
+                yield (table.version, hour), (n_rows, parts)
 
 
 def added(one: Counted, other: Counted, references: Mapping[str, ModelReference]) -> Counted:
@@ -116,8 +117,7 @@ def added(one: Counted, other: Counted, references: Mapping[str, ModelReference]
 
 
 def _sum(reference: ModelReference, one: tuple[int, Parts], other: tuple[int, Parts]) -> tuple[int, Parts]:
-    counts = reference.total([reference.counts_from(one[1]), reference.counts_from(other[1])])
-    return one[0] + other[0], counts.to_parts()
+    return one[0] + other[0], summed(reference, one[1], other[1])
 
 
 def sum_of(counted: Iterable[Counted], references: Mapping[str, bytes]) -> Counted:
@@ -152,8 +152,9 @@ def compared(
         known = hours[version]
         again = {hour: parts for (whose, hour), (_, parts) in found.items() if whose == version}
         for hour in sorted(known.keys() | again.keys()):
-            left, right = (reference.counts_from(one.get(hour, {})) for one in (known, again))
-            if left != right:
+            left, right = (one.get(hour, {}) for one in (known, again))
+            is_same = reference.counts_from(left) == reference.counts_from(right)
+            if not is_same or warnings_in([left]) != warnings_in([right]):
                 differing.append(Cell(model, version, hour).key)
     n_rows = sum(n for n, _ in found.values())
     return Comparison(n_rows, sum(map(len, hours.values())), differing)
@@ -167,7 +168,7 @@ def fill(
     cells = {Cell(model, version, hour): value for (version, hour), value in found.items()}
 
     def add(cell: Cell, one: Parts, other: Parts) -> Parts:
-        return _sum(references[cell.version], (0, one), (0, other))[1]
+        return summed(references[cell.version], one, other)
 
     n_rows, _ = counts.commit(source, -1, n_all, list(cells), lambda cell, _: cells[cell], add)
     return n_rows

@@ -4,14 +4,26 @@ A refused request costs a few additions here; MongoDB is never asked while it wa
 """
 
 import threading
-from collections import Counter
+import uuid
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from utils.errors import Fault, UnavailableError
+from utils.errors import Fault
 from utils.mongo.rejections import RejectionStore
 from utils.time import now
 
 MAX_REASONS = 1_000  # names of unknown fields come from outside; memory must not
+
+
+@dataclass(frozen=True)
+class _Batch:
+    id: str
+    model: str
+    counts: Counter[str]
+    sample: dict[str, str] | None
+    at: datetime
 
 
 class Rejections:
@@ -22,6 +34,8 @@ class Rejections:
         self._lock = threading.Lock()
         self._counts: dict[str, Counter[str]] = {}
         self._samples: dict[str, dict[str, str]] = {}
+        # What was sent and not acknowledged goes again as it was, under the same id: it may be there.
+        self._sent: deque[_Batch] = deque()
 
     def note(self, model: str, faults: Sequence[Fault]) -> None:
         """Count the faults of one refused request; keeps codes, fields and pointers, never values."""
@@ -35,18 +49,18 @@ class Rejections:
 
     def store(self) -> None:
         """Store what was counted since the last time. Raises UnavailableError, and keeps the counts then."""
+        if not self._sent:
+            self._take()
+        while self._sent:
+            batch = self._sent[0]
+            self._store().add(batch.model, batch.counts, batch.sample, batch.at, batch.id)
+            self._sent.popleft()
+
+    def _take(self) -> None:
         with self._lock:
             counts, self._counts = self._counts, {}
             samples, self._samples = self._samples, {}
-        for model in list(counts):
-            try:
-                self._store().add(model, counts[model], samples.get(model), now())
-            except UnavailableError:
-                self._put_back(counts)
-                raise
-            del counts[model]
-
-    def _put_back(self, counts: dict[str, Counter[str]]) -> None:
-        with self._lock:
-            for model, more in counts.items():
-                self._counts.setdefault(model, Counter()).update(more)
+        at = now()
+        self._sent.extend(
+            _Batch(uuid.uuid4().hex, model, some, samples.get(model), at) for model, some in counts.items()
+        )

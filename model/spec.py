@@ -95,7 +95,8 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     and probabilities, which move a little with every odd day of the inputs. ``reference`` is what inputs are
     compared with, ``season`` the cycle that is normal, ``learning_days`` the first days of a version in
     production that tell how much rows depend on each other (0: they do not). ``segments`` are categories
-    whose values make parts of the rows that are watched apart.
+    whose values make parts of the rows that are watched apart. People are told once ``alert_after`` of the
+    last ``alert_of`` checks found it.
     """
 
     policy: Policy = "margin"
@@ -112,6 +113,8 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     min_rows: Annotated[int, Meta(ge=1)] = 30
     window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
     segments: Annotated[tuple[str, ...], Meta(max_length=4)] = ()
+    alert_after: Annotated[int, Meta(ge=1, le=48)] | None = None
+    alert_of: Annotated[int, Meta(ge=1, le=48)] | None = None
 
 
 class Slice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -185,6 +188,8 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     min_labels: Annotated[int, Meta(ge=10)] = 50
     window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
     segments: Annotated[tuple[str, ...], Meta(max_length=4)] = ()
+    alert_after: Annotated[int, Meta(ge=1, le=48)] | None = None
+    alert_of: Annotated[int, Meta(ge=1, le=48)] | None = None
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -370,6 +375,10 @@ def _drift_problems(drift: Drift) -> Iterable[str]:
     for name, moment in (("reference_from", start), ("reference_to", end)):
         if moment is not None and moment.tzinfo is None:
             yield f"say the zone, as in 2026-01-31T00:00:00Z - at `$.drift.{name}`"
+    if (drift.alert_after is None) != (drift.alert_of is None):
+        yield "say both, alert_after and alert_of - at `$.drift.alert_after`"
+    if drift.alert_after and drift.alert_of and drift.alert_after > drift.alert_of:
+        yield "it cannot be more than alert_of - at `$.drift.alert_after`"
     if start and end and start.tzinfo and end.tzinfo and start >= end:
         yield "it must be before reference_to - at `$.drift.reference_from`"
 

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from mlops.rejections import Rejections
+from utils.errors import Fault, UnavailableError
 from utils.mongo.rejections import RejectionStore
 from utils.time import now
 
@@ -30,3 +32,30 @@ def test_samples_come_newest_first_as_they_were_sent(store):
         store.add("songs", {"type": 1}, sample, START + timedelta(hours=hour))
 
     assert [found["sample"] for found in store.last("songs", 2)] == ["text", [1, None]]
+
+
+class LosesAnswers:
+    """A store whose first answer never comes back though the rows are there."""
+
+    def __init__(self, store):
+        self.store, self.n_calls = store, 0
+
+    def add(self, *batch):
+        self.store.add(*batch)
+        self.n_calls += 1
+        if self.n_calls == 1:
+            raise UnavailableError("no answer")
+
+
+def test_refusals_whose_answer_was_lost_are_counted_once(store):
+    waiting = Rejections(lambda: lossy)
+    lossy = LosesAnswers(store)
+    waiting.note("songs", [Fault("#/0/tempo", "missing", "")])
+    with pytest.raises(UnavailableError):
+        waiting.store()
+    waiting.note("songs", [Fault("#/0/tempo", "missing", "")])
+
+    for _ in range(2):
+        waiting.store()
+
+    assert store.counts("songs", START, now() + timedelta(hours=1)) == {"missing tempo": 2}

@@ -19,6 +19,7 @@ from utils.mongo.counts import CountStore
 from utils.mongo.history import HistoryStore
 from utils.mongo.normals import NormalStore
 from utils.mongo.predictions import PredictionStore
+from utils.mongo.rejections import RejectionStore
 from utils.mongo.reports import ReportStore
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -90,10 +91,11 @@ class Production:
             ReportStore(db, "drift_reports"),
             self.heard,
             Alarms(AlertStore(db), self.heard),
+            RejectionStore(db),
         )
         self.predictions = predictions
 
-    def log(self, hour, found):
+    def log(self, hour, found, warned=()):
         documents = []
         for place, (prediction, probability) in enumerate(
             zip(found[PREDICTION], found[PROBABILITY], strict=True)
@@ -102,7 +104,10 @@ class Production:
             self.seq += 1
             head = {"_id": f"{self.seq:08}", "spool": "s", "seq": self.seq, "model": "songs", "version": "1"}
             head |= {"at": START + hour * HOUR + timedelta(seconds=place % 3_600), "features": features}
-            documents.append(head | {"prediction": prediction, "probability": probability})
+            warnings = [{"code": "out_of_range", "feature": warned[place]}] if place in warned else []
+            documents.append(
+                head | {"prediction": prediction, "probability": probability, "warnings": warnings}
+            )
         self.predictions.add_many(documents)
 
     def check(self, hour):
@@ -186,6 +191,33 @@ def test_a_segment_that_moves_alone_is_an_alert_that_names_it(production):
     assert report["drifted"] == ["tempo where genre is folk"]
     assert production.heard.messages[0].subject.startswith("Drift of segments in songs")
     assert "tempo where genre is folk is" in production.heard.messages[0].text
+
+
+def test_people_are_told_once_enough_of_the_last_checks_agree(db):
+    production = Production(db, "alert_after: 2, alert_of: 3")
+    rng = np.random.default_rng(8)
+    told = []
+    for hour in range(4):
+        production.log(hour, columns(900, rng, shift=25 if hour else 0))
+        production.check(hour + 1)
+        told.append(len(production.heard.messages))
+
+    assert told == [0, 0, 1, 1]
+
+
+def test_warnings_are_counted_once_and_told_with_refusals(production):
+    found = columns(600, np.random.default_rng(9))
+    production.log(0, found, warned={1: "tempo", 5: "tempo", 7: "genre"})
+    production.monitor.rejections.add("songs", {"missing tempo": 4}, None, START, "b")
+    production.monitor.rejections.add("songs", {"missing tempo": 4}, None, START, "b")
+
+    report = production.check(1)
+
+    assert report["warnings"] == [
+        {"reason": "out_of_range tempo", "n_rows": 2},
+        {"reason": "out_of_range genre", "n_rows": 1},
+    ]
+    assert report["rejections"] == [{"reason": "missing tempo", "n_rows": 4}]
 
 
 def test_a_window_with_few_rows_cannot_be_accepted(production):

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import bson
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,3 +84,17 @@ def test_rows_with_more_than_simple_values_are_read_too():
 
 def test_nothing_gives_no_tables():
     assert read([]) == []
+
+
+@pytest.mark.parametrize("n_warned", [0, 1, 40])
+def test_warnings_are_read_with_their_rows(n_warned):
+    warning = {"code": "unseen", "feature": "genre", "detail": "polka"}
+    documents = [
+        document(seq, [1.0] * 4, "1", 0) | {"warnings": [warning] if seq < n_warned else []}
+        for seq in range(80)
+    ]
+
+    (table,) = read(documents)
+
+    found = dict(zip(table.seq.tolist(), table.warnings, strict=True))
+    assert found == {seq: [warning] if seq < n_warned else None for seq in range(80)}

@@ -19,9 +19,12 @@ COMMANDS = re.findall(r"^python -m mlops (.+?)(?:\s+#.*)?$", TEXT, re.MULTILINE)
 def test_every_command_has_its_options(line):
     words, command = shlex.split(line), main
     while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+        command = command.get_command(click.Context(command), words.pop(0))
 
-    command.make_context("documented", [word.replace("history.csv", __file__) for word in words])
+    command.make_context(
+        "documented",
+        [word.replace("history.csv", __file__).replace("old.parquet", __file__) for word in words],
+    )
 
 
 def test_the_table_lists_every_setting_with_its_default():
@@ -29,5 +32,5 @@ def test_the_table_lists_every_setting_with_its_default():
     fields = {one.name: one.default for one in msgspec.structs.fields(Drift)}
 
     assert {name: value.strip("`") for name, value in listed.items()} == {
-        name: "none" if value is None else str(value) for name, value in fields.items()
+        name: "none" if value in (None, ()) else str(value) for name, value in fields.items()
     }

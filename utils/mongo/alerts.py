@@ -19,7 +19,7 @@ State = Literal["open", "resolved"]
 
 
 class AlertStore:
-    """Collection ``alerts``.
+    """Collections ``alerts``, and ``alert_checks`` (what the last checks found).
 
     A document has ``id``, ``model``, ``key`` (check and feature), ``state``, ``opened_at``, ``seen_at``,
     ``n_seen``, ``n_well`` (checks in a row that found all well), ``reminded_at`` (the last time that people
@@ -30,6 +30,7 @@ class AlertStore:
 
     def __init__(self, db: Database) -> None:
         self._alerts = db["alerts"]
+        self._checks = db["alert_checks"]
 
     def open_or_touch(
         self, model: str, key: str, content: Mapping[str, Any], at: datetime
@@ -57,6 +58,22 @@ class AlertStore:
             alert = self._change(query, change, upsert=True)
         assert alert is not None  # noqa: S101 (an upsert always returns a document)
         return alert, alert["n_seen"] == 1
+
+    def note(self, model: str, key: str, is_wrong: bool, n: int) -> list[bool]:
+        """Remember what a check found, and return what the last ``n`` found, this one included."""
+        kept = {"found": {"$each": [is_wrong], "$slice": -n}}
+        with translated():
+            found = self._checks.find_one_and_update(
+                {"_id": f"{model}/{key}"}, {"$push": kept}, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        return list(found["found"])
+
+    def is_open(self, model: str, key: str) -> bool:
+        """Return whether an alert of this key is open."""
+        with translated():
+            return (
+                self._alerts.find_one({"model": model, "key": key, "state": "open"}, {"_id": 1}) is not None
+            )
 
     def claim_reminder(self, alert_id: str, at: datetime, every: timedelta) -> bool:
         """Return whether the caller is the one to remind people now.

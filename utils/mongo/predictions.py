@@ -21,7 +21,7 @@ from utils.mongo.raw_rows import LoggedColumns, array_of, read_rows
 DUPLICATE = 11000
 RAW = CodecOptions(document_class=RawBSONDocument)
 SAMPLED_A_RANGE = 40
-COUNTED = ("seq", "model", "version", "at", "features", "prediction", "probability")
+COUNTED = ("seq", "model", "version", "at", "features", "prediction", "probability", "warnings")
 
 
 @dataclass(frozen=True)

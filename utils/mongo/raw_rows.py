@@ -25,10 +25,12 @@ Path = tuple[str, ...]
 
 MIN_ALIKE = 16  # fewer rows of one form are decoded as cheaply one by one
 MAX_FORMS = 64  # forms looked for among documents of one length
+_EMPTY = 5  # bytes of an array without items
 _FIXED_SIZES = {0x01: 8, 0x08: 1, 0x09: 8, 0x10: 4, 0x12: 8, 0x0A: 0}
 _DTYPES = {0x01: "<f8", 0x09: "<i8", 0x10: "<i4", 0x12: "<i8"}
 _STRING, _DOCUMENT, _ARRAY, _BOOLEAN, _INSTANT, _NULL = 0x02, 0x03, 0x04, 0x08, 0x09, 0x0A
 _WHOSE: tuple[Path, ...] = (("model",), ("version",))
+_WARNINGS: Path = ("warnings",)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class LoggedColumns:
     """Rows of one model version, column by column, in any order that is the same for all columns.
 
     ``at_ms`` are milliseconds since 1970. A column is an array of numbers (NaN where missing) or truth
-    values, or a list of anything; a feature that no row has is not there.
+    values, or a list of anything; a feature that no row has is not there. ``warnings`` are those of each row,
+    None for none.
     """
 
     model: str
@@ -46,6 +49,7 @@ class LoggedColumns:
     features: Mapping[str, Column]
     prediction: Column
     probability: Column
+    warnings: Sequence[Sequence[Mapping[str, Any]] | None]
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -60,6 +64,7 @@ class LoggedColumns:
             {name: _taken(column, rows) for name, column in self.features.items()},
             _taken(self.prediction, rows),
             _taken(self.probability, rows),
+            [self.warnings[row] for row in rows.tolist()],
         )
 
 
@@ -164,7 +169,7 @@ def _walk(document: bytes, start: int, above: Path, found: list[_Value]) -> bool
         end = document.index(0, place + 1)
         path = (*above, document[place + 1 : end].decode())
         size = _size(document, kind, end + 1)
-        if size is None or kind == _ARRAY:
+        if size is None or (kind == _ARRAY and path != _WARNINGS):
             return False
         if kind == _DOCUMENT:
             if above or not _walk(document, end + 1, path, found):
@@ -211,6 +216,10 @@ def _read_alike(rows: Bytes, form: Sequence[_Value]) -> _Piece | None:
 def _column(cells: Bytes, kind: int) -> Column | None:
     if kind == _NULL:
         return [None] * len(cells)
+    if kind == _ARRAY:
+        if cells.shape[1] == _EMPTY:
+            return [None] * len(cells)
+        return [list(bson.decode(cell.tobytes()).values()) for cell in cells]
     if kind == _BOOLEAN:
         return np.asarray(cells[:, 0] != 0)
     whole = np.ascontiguousarray(cells)
@@ -243,6 +252,7 @@ def _columns_of(documents: Sequence[Mapping[str, Any]]) -> dict[Path, Column]:
     columns: dict[Path, Column] = {
         ("features", name): [one["features"].get(name) for one in documents] for name in names
     }
+    columns[_WARNINGS] = [one.get("warnings") or None for one in documents]
     for name in ("seq", "prediction", "probability"):
         columns[name,] = [one.get(name) for one in documents]
     columns["at",] = [_milliseconds(one["at"]) for one in documents]
@@ -268,6 +278,7 @@ def _joined(model: str, version: str, pieces: Sequence[_Piece]) -> LoggedColumns
         {path[-1]: _one_column(pieces, path) for path in features},
         _one_column(pieces, ("prediction",)),
         _one_column(pieces, ("probability",)),
+        [one for piece in pieces for one in piece.column(_WARNINGS)],
     )
 
 

@@ -1,8 +1,11 @@
 """Rows that were refused, by reason, with a sample: the part of data quality that no prediction shows."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
+
+from pymongo.errors import DuplicateKeyError
 
 from utils.mongo.connection import Database, Document, translated
 
@@ -13,15 +16,20 @@ class RejectionStore:
     def __init__(self, db: Database) -> None:
         self._rejections = db["rejections"]
 
-    def add(self, model: str, reasons: Mapping[str, int], sample: Any, at: datetime) -> None:
+    def add(
+        self, model: str, reasons: Mapping[str, int], sample: Any, at: datetime, batch: str | None = None
+    ) -> None:
         """Store how many rows were refused for which reason, and one of them.
 
         One call for the refusals of a second or more, not one for each: there may be a flood of them.
+        Of calls with the same ``batch``, an id, the first one counts.
         """
         # Reasons hold feature names, so they are values and not keys.
         counts = [{"reason": reason, "n_rows": n_rows} for reason, n_rows in reasons.items()]
-        with translated():
-            self._rejections.insert_one({"model": model, "at": at, "reasons": counts, "sample": sample})
+        document = {"model": model, "at": at, "reasons": counts, "sample": sample}
+        document |= {} if batch is None else {"_id": batch}
+        with translated(), suppress(DuplicateKeyError):
+            self._rejections.insert_one(document)
 
     def counts(self, model: str, start: datetime, end: datetime) -> dict[str, int]:
         """Return the rows refused in [start, end) by reason."""
