@@ -66,7 +66,7 @@ class AlertStore:
             found = self._checks.find_one_and_update(
                 {"_id": f"{model}/{key}"}, {"$push": kept}, upsert=True, return_document=ReturnDocument.AFTER
             )
-        return list(found["found"])
+        return list(found["found"]) if found else [is_wrong]
 
     def is_open(self, model: str, key: str) -> bool:
         """Return whether an alert of this key is open."""
