@@ -41,7 +41,7 @@ class Service:
     """One gunicorn with its workers."""
 
     def __init__(self, state_dir: Path, **settings: object) -> None:
-        self.port = free_port()
+        self.port = int(str(settings.pop("PORT", 0))) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = state_dir / f"service-{self.port}.log"
         self.http = urllib3.PoolManager(maxsize=32, retries=False, timeout=60)

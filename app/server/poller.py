@@ -138,12 +138,17 @@ class Poller:
         if connection.is_parked or connection.incoming:
             self._ask(self._resume, connection)
 
+    def stop_listening(self) -> None:
+        """Leave new connections to others; after the master's end this frees the address for the next one."""
+        self._listen(False)
+        for listener in self._listeners:
+            listener.close()
+
     def close(self) -> None:
         """Close everything."""
         for connection in list(self._connections):
             self._close(connection)
-        for listener in self._listeners:
-            listener.close()
+        self.stop_listening()
         self._selector.close()
         os.close(self._bell)
         os.close(self._bell_rope)

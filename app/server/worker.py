@@ -101,6 +101,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _finish(self) -> None:
         """Answer what is under way; who keeps a connection has a moment to notice that it closes."""
         siblings.leave()
+        self._poller.stop_listening()
         self._poller.expire(LINGER_S)
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while self._poller.n_connections and time.monotonic() < deadline:

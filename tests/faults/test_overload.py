@@ -8,40 +8,22 @@ from contextlib import closing
 
 import pytest
 
-from tests.e2e.small_model import SPEC, small_model
-from tests.faults.members import replica_set
-from tests.running import Service, wait_until
-from tests.small_pipelines import HUGE
+from tests.faults.overload import N_PENDING, ROW, SLOW, gated_service
+from tests.running import wait_until
 
-N_PENDING = 4  # as many as threads that predict, so that all of them are seen to wait
-ROW = {"a": 0.5, "b": -0.2}
-SLOW = {"a": HUGE, "b": 0.0}
 HEALTH = ("/healthz", "/livez", "/readyz", "/v2/health/live")
 POST = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
-def mongo(tmp_path_factory):
-    with replica_set(tmp_path_factory.mktemp("mongo"), 1) as found:
+def gated(tmp_path_factory):
+    with gated_service(tmp_path_factory.mktemp("gated"), MAX_BODY_BYTES=100_000) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory):
-    return tmp_path_factory.mktemp("gate")
-
-
-@pytest.fixture(scope="module")
-def service(mongo, gate, tmp_path_factory):
-    """One process whose model waits where it is told to."""
-    spec = SPEC.replace("small_pipelines:logistic", "small_pipelines:gated")
-    folder = tmp_path_factory.mktemp("models")
-    limits = {"WEB_CONCURRENCY": 1, "MAX_PENDING": N_PENDING, "MAX_BODY_BYTES": 100_000, "GATE": gate}
-    with (
-        small_model(mongo.uri, folder, spec) as settings,
-        Service(folder / "service", **settings, **limits) as found,
-    ):
-        yield found.wait_until_ready()
+def service(gated):
+    return gated.service
 
 
 def ask_until_taken(service):
@@ -52,14 +34,14 @@ def ask_until_taken(service):
 
 
 @pytest.fixture
-def blocked(service, gate):
+def blocked(gated):
     """All threads that predict wait; afterwards they have answered."""
     with ThreadPoolExecutor(N_PENDING) as threads:
-        waiting = [threads.submit(ask_until_taken, service) for _ in range(N_PENDING)]
-        wait_until(lambda: len(list(gate.glob("waits-*"))) == N_PENDING)
+        waiting = [threads.submit(ask_until_taken, gated.service) for _ in range(N_PENDING)]
+        wait_until(lambda: gated.n_waiting == N_PENDING)
         yield waiting
-        (gate / "open").touch()
-    for file in gate.iterdir():
+        gated.open()
+    for file in gated.gate.iterdir():
         file.unlink()
 
 
@@ -71,9 +53,9 @@ def test_excess_is_refused_with_a_time_to_try_again(service, blocked):
     assert "MAX_PENDING" in answer.json()["detail"]
 
 
-def test_what_was_accepted_is_answered_and_then_there_is_room_again(service, blocked, gate):
+def test_what_was_accepted_is_answered_and_then_there_is_room_again(gated, service, blocked):
     refused = service.post("/predict", ROW)[0]
-    (gate / "open").touch()
+    gated.open()
     answered = [one.result()[0] for one in blocked]
 
     assert refused == 503
@@ -87,9 +69,9 @@ def test_health_and_pages_are_answered_while_predictions_wait(service, blocked):
     assert set(found.values()) == {200}
 
 
-def test_health_is_answered_while_every_lane_is_full(service, blocked, mongo):
+def test_health_is_answered_while_every_lane_is_full(gated, service, blocked):
     statuses = []
-    mongo.members[0].pause()
+    gated.mongo.members[0].pause()
     askers = [
         threading.Thread(target=lambda: statuses.append(service.get("/models/small/versions")[0]))
         for _ in range(2 * N_PENDING)
@@ -98,7 +80,7 @@ def test_health_is_answered_while_every_lane_is_full(service, blocked, mongo):
         asker.start()
     wait_until(lambda: 503 in statuses)
     health = {path: service.get(path)[0] for path in HEALTH}
-    mongo.members[0].resume()
+    gated.mongo.members[0].resume()
     for asker in askers:
         asker.join()
 

@@ -53,8 +53,8 @@ def serve(small, tmp_path):
     """Start services that share a state folder; they are ended after the test."""
     started = []
 
-    def start(state=tmp_path / "state"):
-        started.append(Service(state, **small, WEB_CONCURRENCY=2))
+    def start(state=tmp_path / "state", **settings):
+        started.append(Service(state, **small, WEB_CONCURRENCY=2, **settings))
         return started[-1].wait_until_ready()
 
     yield start
@@ -90,7 +90,8 @@ def test_a_killed_master_loses_nothing_and_the_next_one_goes_on(serve, db):
     with Traffic(service) as traffic:
         traffic.flow()
         service.process.kill()
-        traffic.port = serve().port
+        service.process.wait()
+        serve(PORT=service.port)
         traffic.flow()
 
     check(db, traffic)
