@@ -1,9 +1,11 @@
 """Kills and stops at random for as long as one likes, under load, and tells what was lost.
 
-    python -m tests.faults.campaign --minutes 10 --seed 4
+    python -m tests.faults.campaign --minutes 10 --seed 4 [--keys]
 
 A replica set of three, a service of two workers, clients that never rest; each few seconds one of them is
 killed, stopped for a while, asked to end, or loses its place as primary. Prints one JSON object in the end.
+With keys, each request is asked again under its Idempotency-Key until it is answered, and then nothing at all
+may be stored that was not answered.
 """
 
 import json
@@ -20,7 +22,7 @@ import click
 
 from tests.e2e.small_model import small_model
 from tests.faults.members import ReplicaSet, replica_set
-from tests.faults.traffic import Traffic, counts, losses
+from tests.faults.traffic import Traffic, counts, losses, stored_rows
 from tests.running import Service, wait_until
 from utils.mongo import connection
 
@@ -30,14 +32,16 @@ QUIET_S = 120
 class Campaign:
     """A service on a replica set, and what may happen to them."""
 
-    def __init__(self, mongo: ReplicaSet, settings: dict[str, object], state: Path, seed: int) -> None:
+    def __init__(
+        self, mongo: ReplicaSet, settings: dict[str, object], state: Path, seed: int, *, is_keyed: bool
+    ) -> None:
         self._mongo = mongo
         self._settings = settings
         self._state = state
         self._chance = random.Random(seed)
         self.happened: Counter[str] = Counter()
         self.service = self._start()
-        self.traffic = Traffic(self.service, pause_s=0.002)
+        self.traffic = Traffic(self.service, pause_s=0.002, is_keyed=is_keyed)
 
     def run(self, until: float) -> None:
         """Let things happen until an instant of the monotonic clock."""
@@ -134,12 +138,13 @@ def is_quiet(service: Service) -> bool:
 @click.command()
 @click.option("--minutes", default=1.0, show_default=True, help="How long.")
 @click.option("--seed", default=4, show_default=True, help="What happens when.")
-def main(minutes: float, seed: int) -> None:
+@click.option("--keys", is_flag=True, help="Ask again under an Idempotency-Key.")
+def main(minutes: float, seed: int, keys: bool) -> None:
     """Kill and stop at random under load, and tell what was lost."""
     with tempfile.TemporaryDirectory() as name, replica_set(Path(name) / "mongo", 3) as mongo:
         folder = Path(name)
         with small_model(mongo.uri, folder) as settings:
-            campaign = Campaign(mongo, settings, folder / "service", seed)
+            campaign = Campaign(mongo, settings, folder / "service", seed, is_keyed=keys)
             campaign.run(time.monotonic() + 60 * minutes)
             wait_until(lambda: is_quiet(campaign.service), QUIET_S, lambda: f"{counts(campaign.service)}")
             db = connection.connect(mongo.uri, str(settings["MONGO_DB"]))
@@ -152,6 +157,7 @@ def main(minutes: float, seed: int) -> None:
                 "log": counts(campaign.service),
                 "in MongoDB": db["predictions"].count_documents({}),
                 **losses(db, traffic),
+                "stored, the answer cut": len(stored_rows(db, traffic).keys() - traffic.answered.keys()),
             }
             connection.close(db)
             campaign.service.stop(timeout_s=60)

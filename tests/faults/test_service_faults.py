@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.small_model import small_model
 from tests.faults.members import replica_set
-from tests.faults.traffic import NOTHING_WRONG, Traffic, check, check_counts, counts, losses
+from tests.faults.traffic import NOTHING_WRONG, Traffic, check, check_counts, counts, losses, stored_rows
 from tests.running import Service, wait_until
 from utils.mongo import connection
 
@@ -83,6 +83,18 @@ def test_killed_workers_lose_nothing(service, db):
 
     check(db, traffic)
     check_counts(db, traffic, service)
+
+
+def test_what_is_asked_again_under_its_key_after_a_kill_is_logged_once(service, db):
+    with Traffic(service, is_keyed=True) as traffic:
+        for worker in workers(service):
+            traffic.flow(50)
+            os.kill(worker, signal.SIGKILL)
+        traffic.flow(50)
+    check(db, traffic)
+
+    assert stored_rows(db, traffic).keys() == traffic.answered.keys()
+    assert set(traffic.statuses) <= {200, 409}
 
 
 def test_a_killed_master_loses_nothing_and_the_next_one_goes_on(serve, db):

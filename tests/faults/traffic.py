@@ -1,12 +1,14 @@
 """Clients that ask a service without pause and know exactly which rows were answered with 200.
 
-Each request has an id of its own. Its rows count as answered when the whole answer has come, and the request
-as cut where the connection broke before: then the service may have logged it, or not.
+Each request has an id of its own, and where wanted a key, under which it is asked again until it is answered.
+Its rows count as answered when the whole answer has come, and the request as cut where the connection broke
+before: then the service may have logged it, or not.
 """
 
 import itertools
 import json
 import threading
+import time
 import uuid
 from collections import Counter
 from http.client import HTTPConnection, HTTPException
@@ -35,7 +37,9 @@ class Traffic:
         How many requests were answered how.
     """
 
-    def __init__(self, service: Service, n_clients: int = 4, pause_s: float = 0.0) -> None:
+    def __init__(
+        self, service: Service, n_clients: int = 4, *, pause_s: float = 0.0, is_keyed: bool = False
+    ) -> None:
         self.name = uuid.uuid4().hex
         self.port = service.port
         self.before = counts(service)
@@ -43,6 +47,7 @@ class Traffic:
         self.cut: set[str] = set()
         self.statuses: Counter[int] = Counter()
         self._pause_s = pause_s
+        self._is_keyed = is_keyed
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(n_clients)]
 
@@ -71,15 +76,17 @@ class Traffic:
             if connection.port != self.port:
                 connection.close()
                 connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-            if not self._ask_once(connection, f"{self.name}-{client}-{number}", number):
-                self._stop.wait(PAUSE_S)
+            while not self._ask_once(connection, f"{self.name}-{client}-{number}", number):
+                time.sleep(PAUSE_S)
+                if not self._is_keyed:
+                    break
         connection.close()
 
     def _ask_once(self, connection: HTTPConnection, request_id: str, number: int) -> bool:
         """Ask and return whether it was answered with 200."""
         try:
             body = BODIES[number % len(BODIES)]
-            connection.request("POST", "/predict", body, HEADERS | {"X-Request-ID": request_id})
+            connection.request("POST", "/predict", body, HEADERS | self._names(request_id))
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, HTTPException):
@@ -88,6 +95,10 @@ class Traffic:
             return False
         self._note(request_id, answer.status, content)
         return answer.status == 200
+
+    def _names(self, request_id: str) -> dict[str, str]:
+        key = {"Idempotency-Key": request_id} if self._is_keyed else {}
+        return {"X-Request-ID": request_id, **key}
 
     def _note(self, request_id: str, status: int, content: bytes) -> None:
         self.statuses[status] += 1
