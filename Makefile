@@ -10,7 +10,7 @@ BENCH ?= $(patsubst bench/%.py,%,$(wildcard bench/[!_]*.py))
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --only-binary :all: -r
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check audit bench lock clean
+.PHONY: help run install test check audit parts bench lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -23,12 +23,17 @@ install: $(VENV)/.dev  ## All that tests and checks need, in .venv
 test: $(VENV)/.dev  ## The whole suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(VENV)/.dev  ## Linters, types, import contracts, known vulnerabilities
+check: $(VENV)/.dev  ## Linters, types, import contracts, known vulnerabilities, licences
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m bandit --quiet --recursive --severity-level medium --configfile pyproject.toml app data mlops model utils
+	$(BIN)/python .ci/parts.py
 	$(BIN)/python .ci/audit.py
+
+parts: $(VENV)/.dev  ## The list of parts (CycloneDX) and their licences
+	$(BIN)/python .ci/parts.py var/parts.json
 
 bench: $(VENV)/.dev  ## The benchmarks, with a table each (BENCH="spool drift" runs some)
 	@set -e; for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m "bench.$$name"; done

@@ -10,12 +10,15 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from app.server import memory
+from app.server import memory, slots
+from mlops.repeating import Repeating
 from utils.settings import load
 
 memory.keep_small()  # before the app is imported, for all workers
+SHOW_S = 1.0
 
 settings = load(os.environ)
+slots.make_folder()
 
 bind = f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
@@ -38,14 +41,27 @@ loglevel = settings.log_level.lower()
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Take what is imported out of the collector's sight, so that no worker writes to the shared pages."""
+    worker.slot = slots.take(other.slot for other in server.WORKERS.values())
     gc.collect()
     gc.freeze()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Have this worker count in files of its own."""
+    slots.sit(worker.slot)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget what a worker that has ended had under way."""
+    slots.leave(worker.slot)
 
 
 def post_worker_init(worker: Any) -> None:
     """Connect and start the threads of this worker; tell them first when it is asked to stop."""
     services = worker.app.callable.extensions["vigia"]
     services.start()
+    repeating = Repeating("showing what is under way", worker.app.callable.meter.show_all, SHOW_S)
+    repeating.start()
     stop = signal.getsignal(signal.SIGTERM)
 
     def drain(number: int, frame: Any) -> None:

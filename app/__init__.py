@@ -8,6 +8,7 @@ from app import (
     health,
     labels,
     lifecycle,
+    metrics,
     openapi,
     peers,
     predict,
@@ -17,9 +18,12 @@ from app import (
     retraining,
     rollouts,
     sessions,
+    subjects,
+    tracing,
 )
-from app.context import KEY
+from app.context import KEY, METER
 from app.lean import LeanFlask
+from app.meter import Meter
 from mlops.services import Services
 
 
@@ -27,6 +31,9 @@ def create_app(services: Services) -> Flask:
     """Return the app on top of ``services``, which are started by whoever runs it, after fork."""
     app = LeanFlask(__name__)
     app.extensions[KEY] = services
+    app.meter = app.extensions[METER] = Meter()
+    app.prediction_ends = tuple(end.decode() for end in predict.path_ends(services.specs.values()))
+    app.uncounted = frozenset(path.decode() for path in health.PATHS)
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
     app.before_request(services.ensure_started)
     # What is wrong with these stops the start, not the first request.
@@ -38,7 +45,8 @@ def create_app(services: Services) -> Flask:
     predict.init_app(app)
     protocols.init_app(app)
     retraining.init_app(app)
-    for module in (health, labels, lifecycle, reports, rollouts, openapi, dashboard):
+    for module in (health, labels, lifecycle, reports, rollouts, metrics, subjects, openapi, dashboard):
         app.register_blueprint(module.blueprint)
+    tracing.init_app(app, services.settings)
     app.add_url_rule("/", "home", lambda: redirect("/dashboard"))
     return app

@@ -4,9 +4,11 @@ from typing import cast
 
 from flask import Flask, current_app, request
 
+from app.meter import Meter
 from mlops.services import Services
 
 KEY = "vigia"
+METER = "vigia.meter"
 # Where in a request's environ its caller is named, once it is known.
 CALLER = "vigia.caller"
 
@@ -19,6 +21,11 @@ def services() -> Services:
 def services_of(app: Flask) -> Services:
     """Return the services of one app."""
     return cast(Services, app.extensions[KEY])
+
+
+def meter() -> Meter:
+    """Return what counts the requests of this process."""
+    return cast(Meter, current_app.extensions[METER])
 
 
 def requester() -> str:

@@ -7,40 +7,78 @@ id and what all answers carry here, outside of Flask, as appending to a list is 
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, request
 from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter
 from werkzeug.wsgi import get_host
 
+from app.meter import Meter
+from mlops.serving import UnderWay, under_way
 from utils import logs
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 EVERY_ANSWER = ("X-Content-Type-Options", "nosniff")
 JSON = ("Content-Type", "application/json")
 
 
 class LeanFlask(Flask):
-    """A Flask app with plain views only, for one host."""
+    """A Flask app with plain views only, for one host.
+
+    Attributes
+    ----------
+    meter : Meter
+        Counts the requests.
+    prediction_ends : tuple of str
+        How the paths of predictions end.
+    uncounted : frozenset of str
+        Paths that nobody counts, since probes ask for them all the time.
+    """
+
+    meter: Meter
+    prediction_ends: tuple[str, ...] = ()
+    uncounted: frozenset[str] = frozenset()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request under the id that it came with or now gets."""
         given = environ.get("HTTP_X_REQUEST_ID")
         request_id = given if given and REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
         logs.request_id.set(request_id)
+        trace = environ.get("HTTP_TRACEPARENT")
+        logs.trace_id.set(trace[3:35] if trace and TRACEPARENT.fullmatch(trace) else None)
+        asked = UnderWay()
+        under_way.set(asked)
+        started = time.perf_counter()
 
         def start(
             status: str, headers: list[tuple[str, str]], error: Any = None
         ) -> Callable[[bytes], object]:
+            self._count(environ, asked, status[:3], time.perf_counter() - started)
             return start_response(status, [*headers, ("X-Request-ID", request_id), EVERY_ANSWER], error)
 
         return self.wsgi_app(environ, start)
+
+    def _count(self, environ: "WSGIEnvironment", asked: UnderWay, status: str, seconds: float) -> None:
+        """Count a request, before its answer is sent: whoever got it finds it counted."""
+        path = environ.get("PATH_INFO", "")
+        if path in self.uncounted:
+            return
+        rule = request.url_rule
+        route = "" if rule is None else rule.rule
+        if not path.endswith(self.prediction_ends):
+            self.meter.note_other(route, environ["REQUEST_METHOD"], status)
+            return
+        self.meter.note_prediction(asked.model, asked.version, route, status, seconds)
+        if asked.n_rows:
+            self.meter.note_rows(asked.model, asked.version, asked.n_rows)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``func``: there are no coroutines here, and asking for each call costs more than a call."""

@@ -107,7 +107,7 @@ def instant(text: str, name: str) -> datetime:
     """Read an ISO 8601 instant from a query parameter; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         detail = f"{text[:40]!r} is not an instant such as 2026-01-31T12:00:00Z."
         raise InvalidRowsError(f"?{name}= {detail}", [Fault(f"?{name}", "type", detail)]) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -31,7 +31,9 @@ TAGS = {
     "retraining": "Training",
     "rollouts": "Shadows and canaries",
     "reports": "Drift, quality and alerts",
+    "subjects": "People",
     "health": "Health",
+    "metrics": "Metrics",
 }
 # By blueprint: what its routes take, what they answer, and what the query may ask.
 BODIES = {"predict": rows_body, "invocations": split_body, "open_inference": tensors_body}

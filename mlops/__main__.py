@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -14,9 +14,10 @@ import click
 import msgspec
 from tqdm import tqdm
 
-from mlops import labelling
+from mlops import labelling, move_commands, subject_commands
 from mlops.batch_command import batch_command
 from mlops.clock import Clock
+from mlops.doctor_command import doctor_command
 from mlops.drift_command import drift_group
 from mlops.experiment_command import experiment_command
 from mlops.key_command import key_group
@@ -283,6 +284,21 @@ def _operations() -> Iterator[Operations]:
 
 
 @contextmanager
+def _services() -> Iterator[Services]:
+    """The services as set, with MongoDB as it is: nothing is made ready in it."""
+    with _errors():
+        settings = load(os.environ)
+        logs.configure("ERROR", settings.log_format)
+        with ExitStack() as stack:
+            if settings.mongo_uri is None:
+                mongo = stack.enter_context(embedded_mongo.start(settings.state_dir, settings.mongod))
+                settings = msgspec.structs.replace(settings, mongo_uri=mongo.uri)
+            services = build(settings)
+            stack.callback(lambda: connection.close(services.db))
+            yield services
+
+
+@contextmanager
 def _connected(settings: Settings) -> Iterator[Operations]:
     services: Services = build(settings)
     operations = Operations(services)
@@ -320,6 +336,9 @@ def _print_report(report: Mapping[str, Any]) -> None:
 
 
 main.add_command(drift_group(lambda: _operations()))
+subject_commands.add_to(main, lambda: _operations())
+move_commands.add_to(main, lambda: _operations())
+main.add_command(doctor_command(lambda: _services()))
 main.add_command(key_group(lambda: _errors()))
 main.add_command(shadow_command(lambda: _operations()))
 main.add_command(canary_command(lambda: _operations()))

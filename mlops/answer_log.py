@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from mlops.record import LoggedRequest, encode
+from mlops.redaction import Redaction
 from mlops.serving import Answered, Served
 from model.answer import ClassAnswer
 from model.schema import Batch
@@ -13,8 +14,11 @@ from utils.time import now
 class SpooledAnswers:
     """Appends to a spool that is opened later, after fork."""
 
-    def __init__(self, spool: Callable[[], Spool], keep_pace: Callable[[], None]) -> None:
+    def __init__(
+        self, spool: Callable[[], Spool], keep_pace: Callable[[], None], redaction: Redaction
+    ) -> None:
         self._spool = spool
+        self._redaction = redaction
         self._keep_pace = keep_pace
 
     def add(self, served: Served, batch: Batch, answered: Answered, latency_ms: float) -> None:
@@ -24,6 +28,7 @@ class SpooledAnswers:
         """
         self._keep_pace()
         record = self._record(served, batch, answered, latency_ms)
+        record = self._redaction.apply(record, served.loaded.spec.subject)
         self._spool().append(encode(record), len(batch))
 
     def _record(self, served: Served, batch: Batch, answered: Answered, latency_ms: float) -> LoggedRequest:

@@ -58,7 +58,9 @@ class Operations:
         self.references = lru_cache(REFERENCES_IN_MEMORY)(self._reference)
 
     def _reference(self, model: str, version: str) -> ModelReference:
-        return ModelReference.from_bytes(self.services.registry.part(model, version, "reference.bin"))
+        reference = ModelReference.from_bytes(self.services.registry.part(model, version, "reference.bin"))
+        # What the log does not show cannot be compared with training.
+        return reference.without(self.services.redaction.names(model))
 
     @cached_property
     def labelling(self) -> Labelling:

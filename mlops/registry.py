@@ -55,6 +55,10 @@ class Registry:
         """Return the ids of the logged predictions that a version learnt from."""
         return self._versions.learnt_from(model, version)
 
+    def models(self) -> list[str]:
+        """Return the names of all models that have a version."""
+        return self._store.models()
+
     def load(self, model: str, version: str) -> LoadedVersion:
         """Return a version, verified and proven on its golden rows; raises as ``Versions.load`` does."""
         return self._versions.load(model, version)

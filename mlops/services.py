@@ -20,11 +20,13 @@ from mlops.keys import KeyRing
 from mlops.labelling import Labelling
 from mlops.limits import Limits
 from mlops.once import Once
+from mlops.redaction import Redaction
 from mlops.registry import Registry, signing_key
 from mlops.rejections import Rejections
 from mlops.repeating import Repeating
 from mlops.serving import Served, Serving
 from mlops.shipping import Shipper
+from mlops.subjects import MindfulStore, People, Subjects
 from mlops.trainings import Trainings
 from model.folders import folders
 from model.spec import Spec, load_all
@@ -43,6 +45,7 @@ from utils.mongo.predictions import PredictionStore
 from utils.mongo.rejections import RejectionStore
 from utils.mongo.reports import ReportStore
 from utils.mongo.rollouts import RolloutStore
+from utils.mongo.subjects import SubjectStore
 from utils.mongo.training_jobs import TrainingJobStore
 from utils.mongo.versions import VersionStore
 from utils.settings import Settings
@@ -82,7 +85,7 @@ class Services:
             self.specs,
             lambda model, version: self.registry.load(model, version),
             lambda: self.history.champions(),
-            SpooledAnswers(lambda: self.spool, lambda: self.shipper.pace.keep()),
+            SpooledAnswers(lambda: self.spool, lambda: self.shipper.pace.keep(), self.redaction),
             max_rows=settings.max_rows,
             canaries=lambda: self.rollouts.all("canary"),
         )
@@ -103,6 +106,21 @@ class Services:
     def keys(self) -> KeyRing:
         """Who holds which key."""
         return KeyRing(self.settings)
+
+    @cached_property
+    def redaction(self) -> Redaction:
+        """What the log does not get to see."""
+        return Redaction(self.settings.redact_fields, lambda: self.secret_for("redaction"))
+
+    @cached_property
+    def people(self) -> People:
+        """Who is who in the log."""
+        return People(self.secret_for("subjects"), self.redaction)
+
+    @cached_property
+    def subjects(self) -> Subjects:
+        """People's rows."""
+        return Subjects(SubjectStore(self.db), self.registry, self.people, self._spool_folder)
 
     @cached_property
     def limits(self) -> Limits | None:
@@ -199,7 +217,11 @@ class Services:
     @cached_property
     def shipper(self) -> Shipper:
         """Moves the spool into MongoDB."""
-        return Shipper(self.spool, self.predictions, self._spool_folder)
+        return Shipper(self.spool, self._mindful, self._spool_folder)
+
+    @cached_property
+    def _mindful(self) -> MindfulStore:
+        return MindfulStore(self.predictions, SubjectStore(self.db), self.people)
 
     @property
     def _spool_folder(self) -> Path:
@@ -258,6 +280,10 @@ class Services:
             if "once" in self.__dict__:
                 self.once.close()
             connection.close(self.db)
+
+    def spool_bytes(self) -> int:
+        """Return the bytes on disk of what this process has answered and not stored yet."""
+        return self.spool.size_bytes if self._is_started else 0
 
     def readiness(self) -> Readiness:
         """Say whether predictions can be answered."""

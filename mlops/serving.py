@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 from zlib import crc32
@@ -24,6 +25,18 @@ from utils.errors import NotFoundError, UnavailableError, VigiaError
 from utils.time import prediction_ids
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """What a request turned out to ask, for those who count: filled in while it is answered."""
+
+    model: str = ""
+    version: str = ""
+    n_rows: int = 0
+
+
+under_way: ContextVar[UnderWay | None] = ContextVar("under_way", default=None)
 
 MAX_OTHER_VERSIONS = 4
 HASHES = 2**32
@@ -108,7 +121,7 @@ class Serving:
         if self._canaries:  # almost always there are none
             canary = self._canaries.get(model)
             if canary is not None and canary.takes(request_id):
-                return canary.served
+                return _noted(canary.served)
         return self.champion(model)
 
     def champion(self, model: str) -> Served:
@@ -118,7 +131,7 @@ class Serving:
         """
         served = self._champions.get(model) or self._just_promoted(model)
         if served is not None:
-            return served
+            return _noted(served)
         if model not in self._models:
             names = ", ".join(sorted({*self._models, *self._champions})) or "none"
             raise NotFoundError(f"No model is called {model!r}. There are: {names}.")
@@ -145,14 +158,14 @@ class Serving:
         """
         champion = self._champions.get(model)
         if champion is not None and champion.loaded.version == version:
-            return champion
+            return _noted(champion)
         with self._lock:
             if (model, version) not in self._others:
                 self._others[model, version] = self._served(model, version)
                 if len(self._others) > MAX_OTHER_VERSIONS:
                     self._others.popitem(last=False)
             self._others.move_to_end((model, version))
-            return self._others[model, version]
+            return _noted(self._others[model, version])
 
     def predict(
         self, served: Served, batch: Batch, request_id: str, *, is_explained: bool = False
@@ -170,6 +183,8 @@ class Serving:
                 answer.explanation = explanation
         answered = Answered(served.loaded.model, served.loaded.version, request_id, answers)
         self._log.add(served, batch, answered, (time.perf_counter() - start) * 1_000)
+        if (request := under_way.get()) is not None:
+            request.n_rows += len(batch)
         return answered
 
     def live(self) -> dict[str, Served]:
@@ -233,3 +248,10 @@ def _warnings(served: Served, batch: Batch) -> Sequence[Sequence[RowWarning]]:
         return batch.warnings
     found = detector.warnings(batch.numbers, batch.texts)
     return [old if new is None else [*old, new] for old, new in zip(batch.warnings, found, strict=True)]
+
+
+def _noted(served: Served) -> Served:
+    """Return ``served`` as the version that the request under way asks."""
+    if (request := under_way.get()) is not None:
+        request.model, request.version = served.loaded.model, served.loaded.version
+    return served

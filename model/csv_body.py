@@ -6,28 +6,34 @@ called after its place, as pandas calls them.
 
 import csv
 import io
+from itertools import islice
 
 from model.columns import from_text
 from model.spec import Spec
-from utils.errors import BadRequestError
+from utils.errors import BadRequestError, TooLargeError
 
 
-def rows_of(body: bytes, spec: Spec) -> list[dict[str, object]]:
+def rows_of(body: bytes, spec: Spec, max_rows: int) -> list[dict[str, object]]:
     """Return the rows of CSV text with a header line, numbers and truth values read.
 
     The separator is a comma, or that of the training table where the header has that; then numbers may have
-    its decimal comma, too. Raises BadRequestError if it is not CSV in UTF-8.
+    its decimal comma, too. Raises BadRequestError if it is not CSV in UTF-8, TooLargeError if it has more
+    than ``max_rows``.
     """
     try:
         text = body.decode("utf-8-sig")
         separator = _separator(text, spec)
         lines = csv.reader(io.StringIO(text), delimiter=separator)
         names = _unique(next(lines, []))
-        return [_row(names, cells, spec, separator) for cells in lines if cells]
+        # One more than may come is enough to refuse the rest unread.
+        rows = [_row(names, cells, spec, separator) for cells in islice(lines, max_rows + 1) if cells]
     except UnicodeDecodeError:
         raise BadRequestError("The body is not UTF-8.") from None
     except csv.Error as error:
         raise BadRequestError(f"The body is not CSV: {error}.") from None
+    if len(rows) > max_rows:
+        raise TooLargeError(f"There are more rows than the {max_rows} that one request may have.")
+    return rows
 
 
 def _separator(text: str, spec: Spec) -> str:

@@ -71,7 +71,10 @@ class LabelledSchema:
 
     def from_csv(self, body: bytes) -> list[Row]:
         """Read CSV text with a header; raises as ``from_json`` does."""
-        rows = [{n: None if v == "" else v for n, v in row.items()} for row in rows_of(body, self._spec)]
+        rows = [
+            {n: None if v == "" else v for n, v in row.items()}
+            for row in rows_of(body, self._spec, self._schema.max_rows)
+        ]
         return self._checked(rows, lambda row: f"#/{row}")
 
     def _checked(self, rows: Sequence[object], pointer: Pointer) -> list[Row]:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -23,6 +24,8 @@ from utils.errors import BadRequestError, Fault, InvalidRowsError, TooLargeError
 
 WRAPPERS = ("data", "instances")
 MAX_FAULTS = 100
+# More in one row are a mistake or an attack, and naming them all would cost more than the answer.
+MAX_UNKNOWN = 100
 # Shared by all rows that have none; nobody adds to it.
 NO_WARNINGS: list[RowWarning] = []
 UNDECODABLE = re.compile(r'["\\\x00-\x1f]')
@@ -136,7 +139,7 @@ class Schema:
 
     def from_csv(self, body: bytes) -> Batch:
         """Read CSV text with a header line. Raises as ``from_json`` does."""
-        return self.from_rows(rows_of(body, self.spec))
+        return self.from_rows(rows_of(body, self.spec, self.max_rows))
 
     def from_rows(
         self, rows: Sequence[object], pointer: Callable[[int], str] = lambda row: f"#/{row}"
@@ -159,7 +162,7 @@ class Schema:
             detail = f"{shown(row)} is not an object with fields."
             remarks.faults.append(Fault(remarks.pointer, "type", detail))
             return (), ()
-        for name in row.keys() - self._known:
+        for name in islice(row.keys() - self._known, MAX_UNKNOWN):
             detail = f"{shown(name)} is not a field of {self.spec.name}; it was ignored."
             remarks.odd(str(name), "unknown_field", detail, is_refused=self.spec.strict)
         values = tuple(column.examine(row.get(column.name), remarks) for column in self._columns)

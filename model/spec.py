@@ -273,10 +273,12 @@ def loads(text: str, origin: str = "spec") -> Spec:
     """Read a spec from YAML text; errors begin with ``origin``. Raises SpecError as ``load`` does."""
     try:
         return _converted(_plain(text))
-    except yaml.YAMLError as error:
-        raise SpecError(f"{origin}: not YAML. {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise SpecError(f"{origin}: nested too deeply.") from None
     except msgspec.ValidationError as error:
         raise SpecError(_placed(origin, text, str(error))) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise SpecError(f"{origin}: not YAML. {' '.join(str(error).split())}") from None
 
 
 def dumps(spec: Spec) -> str:
@@ -298,11 +300,14 @@ def _converted(raw: object) -> Spec:
 
 
 def _plain(text: str) -> object:
-    """Parse YAML without anchors: a handful of nested aliases can stand for gigabytes."""
+    """Parse plain YAML: a handful of nested aliases can stand for gigabytes, and tags for other types."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             line = event.start_mark.line + 1 if event.start_mark else 0
             raise yaml.YAMLError(f"aliases (*{event.anchor}) are not allowed, line {line}")
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise yaml.YAMLError(f"tags ({str(tag)[:60]}) are not allowed")
     return _with_on(yaml.safe_load(text))
 
 

@@ -135,6 +135,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="Days after which logged predictions go. Unset: kept."),
     ] = None
+    redact_fields: Annotated[
+        Words, Meta(description="Fields that the log does not show: `email:drop`, `name:hash`, `phone:mask`.")
+    ] = ()
+    otel_exporter_otlp_endpoint: Annotated[
+        str | None,
+        Meta(description="OpenTelemetry collector for traces (OTLP over HTTP). Unset: none."),
+    ] = None
+    otel_service_name: Annotated[str, Meta(description="What traces call this service.")] = "vigia"
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged.")
     ] = "INFO"

@@ -64,6 +64,8 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._predictions = Lane("predict", self.cfg.threads, max_pending, self._answer)
         self._health = Lane("health", 1, HEALTH_PENDING, self._answer)
         self._rest = Lane("web", REST_THREADS, max_pending, self._answer)
+        self._meter = self.wsgi.meter
+        self._meter.watch(lambda: (self._predictions.n_pending, services.spool_bytes()))
         self._prediction_paths = predict.path_ends(services.specs.values())
         self._frozen = FrozenConfig(self.cfg)
         siblings.join(self.age)
@@ -110,7 +112,10 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._poller.close()
 
     def _handle(self, connection: Connection, request: bytes) -> None:
-        if not self._lane(request).offer(connection, request):
+        lane = self._lane(request)
+        if not lane.offer(connection, request):
+            if lane is self._predictions:
+                self._meter.note_refusal("503")
             self._poller.reject(connection, refusals.overloaded(request), is_last=False)
 
     def _lane(self, request: bytes) -> Lane:
@@ -120,7 +125,10 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         return self._health if path in health.PATHS else self._rest
 
     def _refuse(self, connection: Connection, error: FramingError) -> None:
-        answer = refusals.problem(error.status, error.detail, connection.incoming.head)
+        head = connection.incoming.head
+        if self._lane(head) is self._predictions:
+            self._meter.note_refusal(str(error.status))
+        answer = refusals.problem(error.status, error.detail, head)
         self._poller.reject(connection, answer, is_last=True)
 
     def _answer(self, connection: Connection, content: bytes) -> None:

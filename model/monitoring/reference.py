@@ -6,7 +6,7 @@ anything.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -204,6 +204,13 @@ class ModelReference:
         joint = replace(self.joint, scores=scores) if self.joint else None
         segments = {n: replace(one, counts=parts[SEGMENTS + n]) for n, one in self.segments.items()}
         return ModelReference(features, pairs, joint, segments)
+
+    def without(self, names: Collection[str]) -> "ModelReference":
+        """Return the reference less some features; pairs go with any of them."""
+        if not names:
+            return self
+        left = {name: feature for name, feature in self.features.items() if name not in names}
+        return ModelReference(left, None)
 
     def to_bytes(self) -> bytes:
         """Return the artifact part ``reference.bin`` (see ``reference_file`` for its form)."""

@@ -42,6 +42,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("model", ASCENDING), ("opened_at", DESCENDING)]),
     ],
+    "held_predictions": [IndexModel("subject")],
     "model_versions": [IndexModel([("model", ASCENDING), ("version", ASCENDING)], unique=True)],
     "model_history": [IndexModel([("model", ASCENDING), ("seq", ASCENDING)], unique=True)],
     "job_runs": [

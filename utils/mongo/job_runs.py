@@ -80,6 +80,17 @@ class JobRunStore:
         with translated():
             return self._runs.find_one(query, WITHOUT_ID, sort=[("due_at", -1)])
 
+    def totals(self) -> dict[tuple[str, str], int]:
+        """Return how many runs have ended, by job and outcome."""
+        steps: list[Document] = [
+            {"$match": {"state": "finished"}},
+            {"$group": {"_id": {"job": "$job", "outcome": "$outcome"}, "n": {"$sum": 1}}},
+            {"$sort": {"_id": 1}},
+        ]
+        with translated():
+            found = list(self._runs.aggregate(steps))
+        return {(one["_id"]["job"], str(one["_id"]["outcome"])): one["n"] for one in found}
+
     def _update(self, query: Document, change: Document) -> bool:
         with translated():
             return self._runs.update_one(query, change).matched_count == 1
