@@ -20,6 +20,8 @@ EPOCH = date(1970, 1, 1)
 MAX_TEXT = 10_000
 # The largest integer up to which float64 has every integer.
 MAX_EXACT = 2**53
+# Longer integers are no category; Python takes long to write them.
+MAX_BITS = 1_000
 
 TRUE_TEXTS = frozenset({"true", "yes", "t", "y", "1", "1.0"})
 FALSE_TEXTS = frozenset({"false", "no", "f", "n", "0", "0.0"})
@@ -231,8 +233,11 @@ def _read_integer(value: object, feature: Feature) -> Value:
 def _read_category(value: object, feature: Feature) -> Value:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float) and abs(value) <= MAX_EXACT:
-        return str(int(value)) if value == value // 1 else str(value)
+    if isinstance(value, int) and value.bit_length() <= MAX_BITS:
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        is_whole = abs(value) <= MAX_EXACT and value.is_integer()
+        return str(int(value)) if is_whole else str(value)
     if not isinstance(value, str):
         raise Unusable("type", f"{shown(value)} is not text.")
     if len(value) > MAX_TEXT:

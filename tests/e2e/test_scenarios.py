@@ -79,6 +79,25 @@ def test_every_model_has_good_and_bad_requests():
         assert statuses.count(200) >= 2 and statuses.count(422) >= 2, name
 
 
+def test_the_tensors_of_the_page_on_answers_are_answered(service):
+    text = (ROOT / "docs" / "answers.md").read_text()
+    body = text.partition("/titanic/infer -d '")[2].partition("'")[0]
+
+    status, answer = service.post("/v2/models/titanic/infer", body.encode())
+
+    assert (status, answer["id"]) == (200, "7")
+    names = {output["name"] for output in answer["outputs"]}
+    assert names == {
+        "prediction",
+        "prediction_id",
+        "warnings",
+        "class",
+        "probability",
+        "probabilities",
+        "set",
+    }
+
+
 def test_every_example_of_the_description_works(service):
     _, document = service.get("/openapi.json")
 
