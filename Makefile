@@ -10,13 +10,16 @@ BENCH ?= $(patsubst bench/%.py,%,$(wildcard bench/[!_]*.py))
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --only-binary :all: -r
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test check audit parts bench lock clean
+.PHONY: help run demo install test check audit parts bench lock clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 run: $(VENV)/.local  ## Everything on this machine: service, clock and a private MongoDB
 	@exec $(BIN)/python -m app
+
+demo: $(VENV)/.local  ## The same with two made-up weeks of traffic, labels, a drift and a retraining
+	@exec $(BIN)/python -m app --demo
 
 install: $(VENV)/.dev  ## All that tests and checks need, in .venv
 

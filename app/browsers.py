@@ -20,7 +20,7 @@ SHOWN_HEADERS = "Location, Retry-After, X-Model-Version, X-Request-ID"
 PREFLIGHT_S = "600"
 PAGE_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Frame-Options": "DENY",

@@ -1,13 +1,14 @@
-"""Numbers to shapes: coordinates that templates draw as SVG. Knows neither Flask nor HTML."""
+"""Numbers to shapes: coordinates that templates draw as SVG. Knows neither Flask nor HTML.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Every chart is WIDTH by HEIGHT units; its labels are beside it, so that it may be stretched.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
-WIDTH = 240.0
-HEIGHT = 72.0
+WIDTH, HEIGHT = 600.0, 160.0
 HOUR = timedelta(hours=1)
 
 
@@ -20,84 +21,204 @@ class Bar:
     width: float
     height: float
     title: str
+    look: str = "now"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A path, drawn as ``look`` says: ``now``, ``before``, ``estimated``, ``limit``, ``band``."""
+
+    path: str
+    look: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point with a title."""
+
+    x: float
+    y: float
+    title: str
+    look: str = "now"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened, as a line across: ``version`` or ``alert``."""
+
+    x: float
+    look: str
+    at: datetime
+    title: str
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Bars of the current window and, over them, the outline of the reference."""
+    """What is drawn, and the values at the ends of its axes."""
 
-    current: list[Bar]
-    reference: list[Bar]
-    first: str
-    last: str
-    rows: list[tuple[str, str, str]]
-
-
-def distribution(shape: Mapping[str, Any]) -> Chart | None:
-    """Return the two distributions of one feature, or None where the reference has no values."""
-    if shape["reference"] is None:
-        return None
-    names = _names(shape)
-    before, after = shape["reference"], shape["current"] or [0.0] * len(names)
-    highest = max([*before, *after, 1e-9])
-    rows = [(name, percent(b), percent(a)) for name, b, a in zip(names, before, after, strict=True)]
-    return Chart(_bars(after, highest, names), _bars(before, highest, names), names[0], names[-1], rows)
+    bars: Sequence[Bar] = ()
+    lines: Sequence[Line] = ()
+    dots: Sequence[Dot] = ()
+    marks: Sequence[Mark] = ()
+    low: float = 0.0
+    high: float = 1.0
+    first: Any = None
+    last: Any = None
+    keys: Sequence[str] = field(default_factory=tuple)
 
 
-def _names(shape: Mapping[str, Any]) -> list[str]:
-    if "categories" in shape:
-        return list(shape["categories"])
-    edges = shape["edges"]
-    return [f"{short(low)} to {short(high)}" for low, high in pairwise(edges)]
+@dataclass(frozen=True)
+class Axis:
+    """A stretch of time that is WIDTH wide."""
+
+    start: datetime
+    end: datetime
+
+    def x(self, at: datetime) -> float:
+        """Return where a moment is."""
+        share = (at - self.start) / max(self.end - self.start, timedelta(milliseconds=1))
+        return round(WIDTH * share, 2)
+
+    def has(self, at: datetime) -> bool:
+        """Tell whether a moment is shown."""
+        return self.start <= at <= self.end
+
+    def marks(self, events: Iterable[tuple[datetime, str, str]]) -> list[Mark]:
+        """Return the marks of events (moment, look, title) that are shown."""
+        return [Mark(self.x(at), look, at, title) for at, look, title in events if self.has(at)]
 
 
-def _bars(shares: Sequence[float], highest: float, names: Sequence[str]) -> list[Bar]:
-    step = WIDTH / max(len(shares), 1)
-    return [
-        Bar(
-            round(i * step, 2),
-            round(HEIGHT * (1 - share / highest), 2),
-            round(step * 0.86, 2),
-            round(HEIGHT * share / highest, 2),
-            f"{name}: {percent(share)}",
-        )
-        for i, (share, name) in enumerate(zip(shares, names, strict=True))
-    ]
-
-
-def traffic(hours: Sequence[Mapping[str, Any]], end: datetime, n_hours: int = 48) -> list[Bar]:
-    """Return one bar an hour for the ``n_hours`` before ``end``; hours without rows have no height."""
+def traffic(
+    hours: Sequence[Mapping[str, Any]],
+    start: datetime,
+    n_hours: int,
+    title: Callable[[datetime, int], str],
+    events: Iterable[tuple[datetime, str, str]] = (),
+) -> Chart:
+    """Return one bar an hour; hours without rows have no height."""
     totals: dict[datetime, int] = {}
     for hour in hours:
         totals[hour["hour"]] = totals.get(hour["hour"], 0) + hour["n_rows"]
-    starts = [end - (n_hours - i) * HOUR for i in range(n_hours)]
-    counts = [totals.get(start, 0) for start in starts]
-    step, highest = WIDTH / n_hours, max([*counts, 1])
-    return [
-        Bar(
-            round(i * step, 2),
-            round(HEIGHT * (1 - count / highest), 2),
-            round(step * 0.8, 2),
-            round(HEIGHT * count / highest, 2),
-            f"{start:%d %b %H:%M} UTC: {count} rows",
-        )
-        for i, (start, count) in enumerate(zip(starts, counts, strict=True))
+    axis = Axis(start, start + n_hours * HOUR)
+    highest, step = max([*totals.values(), 1]), WIDTH / n_hours
+    bars = [
+        _bar(axis.x(at), step, n / highest, title(at, n)) for at, n in sorted(totals.items()) if axis.has(at)
     ]
+    return Chart(bars, marks=axis.marks(events), high=highest, first=axis.start, last=axis.end)
 
 
-def percent(share: float) -> str:
-    """Return a share for people.
+def _bar(x: float, step: float, share: float, title: str, look: str = "now") -> Bar:
+    height = round(HEIGHT * share, 2)
+    return Bar(round(x, 2), round(HEIGHT - height, 2), round(step * 0.84, 2), height, title, look)
 
-    >>> percent(0.1234)
-    '12.3 %'
+
+def bins(shape: Mapping[str, Any], names: Sequence[str], title: Callable[[str, float], str]) -> Chart | None:
+    """Return two distributions over the same bins: bars of the window, an outline of the reference.
+
+    None where the reference has no values.
     """
-    return f"{100 * share:.1f} %"
+    before, after = shape["reference"], shape["current"]
+    if before is None:
+        return None
+    after = after or [0.0] * len(before)
+    highest, step = max([*before, *after, 1e-9]), WIDTH / max(len(before), 1)
+    bars = [
+        _bar(i * step + step * 0.08, step, share / highest, title(name, share))
+        for i, (share, name) in enumerate(zip(after, names, strict=True))
+    ]
+    outline = [(i * step, share / highest) for i, share in enumerate(before)]
+    return Chart(bars, [Line(_steps(outline, WIDTH), "before")], high=highest)
 
 
-def short(value: float) -> str:
-    """Return a number with four digits that count.
+def curves(points: Sequence[Mapping[str, Any]]) -> Chart | None:
+    """Return two cumulative distributions as steps; None without points."""
+    if len(points) < 2:
+        return None
+    low, high = points[0]["value"], points[-1]["value"]
+    width = max(high - low, 1e-12)
+    lines = []
+    for name, look in (("before", "before"), ("after", "now")):
+        found = [((p["value"] - low) / width * WIDTH, p[name]) for p in points if p[name] is not None]
+        if found:
+            lines.append(Line(_steps(found, WIDTH), look))
+    return Chart(lines=lines, first=low, last=high)
 
-    >>> short(95.04321), short(1234567.0)
-    ('95.04', '1.235e+06')
+
+def _steps(points: Sequence[tuple[float, float]], end: float) -> str:
+    parts = [f"M{points[0][0]:.1f} {HEIGHT:.1f}"]
+    for x, share in points:
+        parts.append(f"H{x:.1f}V{HEIGHT * (1 - share):.1f}")
+    return "".join([*parts, f"H{end:.1f}"])
+
+
+def series(
+    axis: Axis,
+    points: Sequence[Mapping[str, Any]],
+    title: Callable[[Mapping[str, Any]], str],
+    *,
+    limit: float | None = None,
+    events: Iterable[tuple[datetime, str, str]] = (),
+) -> Chart | None:
+    """Return a value over time with its interval, and what was expected of it; None without values.
+
+    A point has ``at``, ``value``, ``low``, ``high`` and ``expected``, all but ``at`` None where not known.
     """
-    return f"{value:.4g}"
+    names = ("value", "low", "high", "expected")
+    known = [p[name] for p in points for name in names if p[name] is not None]
+    if not known:
+        return None
+    low, high = _padded(min([*known, limit or known[0]]), max([*known, limit or known[0]]))
+
+    def y(value: float) -> float:
+        return round(HEIGHT * (1 - (value - low) / (high - low)), 2)
+
+    lines = [*_band(axis, points, y), *_lines(axis, points, y)]
+    if limit is not None:
+        lines.append(Line(f"M0 {y(limit)}H{WIDTH}", "limit"))
+    dots = [Dot(axis.x(p["at"]), y(p["value"]), title(p)) for p in points if p["value"] is not None]
+    return Chart((), lines, dots, axis.marks(events), low, high, axis.start, axis.end)
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    room = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
+    return low - room, high + room
+
+
+def _band(axis: Axis, points: Sequence[Mapping[str, Any]], y: Callable[[float], float]) -> list[Line]:
+    there = [p for p in points if p["low"] is not None and p["high"] is not None]
+    if len(there) < 2:
+        return []
+    up = [f"{axis.x(p['at'])} {y(p['high'])}" for p in there]
+    down = [f"{axis.x(p['at'])} {y(p['low'])}" for p in reversed(there)]
+    return [Line("M" + "L".join([*up, *down]) + "Z", "band")]
+
+
+def _lines(axis: Axis, points: Sequence[Mapping[str, Any]], y: Callable[[float], float]) -> list[Line]:
+    found = []
+    for name, look in (("expected", "estimated"), ("value", "now")):
+        there = [f"{axis.x(p['at'])} {y(p[name])}" for p in points if p[name] is not None]
+        if len(there) > 1:
+            found.append(Line("M" + "L".join(there), look))
+    return found
+
+
+def calibration(groups: Sequence[Mapping[str, float]], title: Callable[[Mapping[str, float]], str]) -> Chart:
+    """Return how often the positive class came beside the probability that was said."""
+    dots = [
+        Dot(round(WIDTH * g["probability"], 2), round(HEIGHT * (1 - g["share"]), 2), title(g)) for g in groups
+    ]
+    path = "M" + "L".join(f"{dot.x} {dot.y}" for dot in dots)
+    return Chart(
+        lines=[Line(f"M0 {HEIGHT}L{WIDTH} 0", "estimated"), Line(path, "now")], dots=dots, first=0, last=1
+    )
+
+
+def heat(effect: float | None) -> str:
+    """Return the shade of an effect: ``none`` without rows, else 0 to 6.
+
+    >>> heat(None), heat(0.004), heat(0.2), heat(0.9)
+    ('none', '0', '4', '6')
+    """
+    if effect is None:
+        return "none"
+    return str(sum(effect >= least for least in (0.03, 0.06, 0.1, 0.15, 0.25, 0.4)))

@@ -42,6 +42,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 WEB = ("gunicorn", "-c", "gunicorn.conf.py", "app.wsgi:app")
 CLOCK = ("mlops", "clock")
 TRAIN = ("model", "train-missing")
+DEMO = ("mlops", "demo")
 
 
 class Child:
@@ -95,8 +96,9 @@ def _end_with_parent() -> None:
 class Machine:
     """Runs everything until SIGINT or SIGTERM."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, is_demo: bool = False) -> None:
         self._settings = settings
+        self._is_demo = is_demo
         self._is_stopping = threading.Event()
         is_everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104  a comparison
         self.url = f"http://{'127.0.0.1' if is_everywhere else settings.host}:{settings.port}"
@@ -107,11 +109,24 @@ class Machine:
             signal.signal(number, self._stop)
         with ExitStack() as stack:
             self._start_mongo(stack)
+            if self._is_demo:
+                self._forget()
             web, clock = self._child(stack, "web", WEB), self._child(stack, "clock", CLOCK)
-            self._watch(
-                [web, clock], self._child(stack, "training", TRAIN) if self._lacks_champions() else None
-            )
+            self._watch([web, clock], self._first_work(stack))
         return 0
+
+    def _first_work(self, stack: ExitStack) -> Child | None:
+        if self._is_demo:
+            return self._child(stack, "demo", DEMO)
+        return self._child(stack, "training", TRAIN) if self._lacks_champions() else None
+
+    def _forget(self) -> None:
+        """Let a demo begin anew; its database is its own."""
+        db = connection.connect(os.environ["MONGO_URI"], self._settings.mongo_db)
+        try:
+            connection.drop(db)
+        finally:
+            connection.close(db)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._is_stopping.set()
@@ -143,9 +158,10 @@ class Machine:
                 child.revive()
             if training is not None and training.ended() is not None:
                 if training.ended():
-                    log.error("training ended with %s; see above", training.ended())
+                    log.error("%s ended with %s; see above", training.name, training.ended())
                 training = None
-            is_announced = is_announced or self._announce()
+            is_filled = training is None or not self._is_demo
+            is_announced = is_announced or (is_filled and self._announce())
 
     def _announce(self) -> bool:
         """Say where everything is as soon as the default model answers; return whether it does."""

@@ -27,7 +27,7 @@ from mlops.operations import Operations
 from mlops.progress import progress_bar
 from mlops.recount_command import recount_command
 from mlops.rollout_commands import canary_command, shadow_command
-from mlops.services import Services, build, release
+from mlops.services import DEMO_END, Services, build, release
 from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
 from utils.errors import VigiaError
@@ -76,6 +76,18 @@ def release_command() -> None:
     """Prepare the database for this version of the program; run it before the new version answers."""
     with _operations():
         click.echo("The database is ready.")
+
+
+@main.command(hidden=True)
+def demo() -> None:
+    """Fill a demo's empty database with two made-up weeks; ``python -m app --demo`` calls it."""
+    from mlops.demo import Demo  # draws rows, which nothing else here needs
+
+    with _operations() as operations:
+        name = operations.services.settings.mongo_db
+        if not name.endswith(DEMO_END):
+            raise click.ClickException(f"{name} is not a demo's database. Use python -m app --demo.")
+        Demo(operations).run(progress_bar("demo"))
 
 
 @main.command()

@@ -27,26 +27,28 @@ class SpooledAnswers:
         Raises SpoolFullError when it cannot be kept.
         """
         self._keep_pace()
-        record = self._record(served, batch, answered, latency_ms)
+        record = logged(served, batch, answered, latency_ms)
         record = self._redaction.apply(record, served.loaded.spec.subject)
         self._spool().append(encode(record), len(batch))
 
-    def _record(self, served: Served, batch: Batch, answered: Answered, latency_ms: float) -> LoggedRequest:
-        answers = answered.answers
-        spec = served.loaded.spec
-        return LoggedRequest(
-            answered.request_id,
-            answered.model,
-            answered.version,
-            now(),
-            served.loaded.predictor.served_by,
-            latency_ms,
-            batch.names,
-            batch.values,
-            [answer.prediction_id for answer in answers],
-            [answer.prediction for answer in answers],
-            [a.probability if isinstance(a, ClassAnswer) else None for a in answers],
-            [answer.warnings for answer in answers] if any(a.warnings for a in answers) else None,
-            batch.subjects if spec.subject else None,
-            {spec.id: batch.references} if spec.id else None,
-        )
+
+def logged(served: Served, batch: Batch, answered: Answered, latency_ms: float) -> LoggedRequest:
+    """Return one answered request as it is logged."""
+    answers = answered.answers
+    spec = served.loaded.spec
+    return LoggedRequest(
+        answered.request_id,
+        answered.model,
+        answered.version,
+        now(),
+        served.loaded.predictor.served_by,
+        latency_ms,
+        batch.names,
+        batch.values,
+        [answer.prediction_id for answer in answers],
+        [answer.prediction for answer in answers],
+        [a.probability if isinstance(a, ClassAnswer) else None for a in answers],
+        [answer.warnings for answer in answers] if any(a.warnings for a in answers) else None,
+        batch.subjects if spec.subject else None,
+        {spec.id: batch.references} if spec.id else None,
+    )

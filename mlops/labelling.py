@@ -83,7 +83,9 @@ class Labelling:
             While MongoDB is away; some may be stored, and the same request may be sent again.
         """
         models = self._models([one.prediction_id for one in given])
-        readers = {model: _Reader(self._spec_of(model), self._files.get(model)) for model in models.values()}
+        readers = {
+            model: _Reader(self._spec_of(model), self._files.get(model)) for model in set(models.values())
+        }
         faults: list[Fault] = []
         at = now()
         checked = [Label(one.prediction_id, _checked(one, models, readers, faults), at) for one in given]

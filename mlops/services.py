@@ -28,6 +28,7 @@ from mlops.serving import Served, Serving
 from mlops.shipping import Shipper
 from mlops.subjects import MindfulStore, People, Subjects
 from mlops.trainings import Trainings
+from mlops.windows import Windows
 from model.folders import folders
 from model.spec import Spec, load_all
 from utils.claims import ClaimFile
@@ -53,6 +54,7 @@ from utils.spool import LogCounts, Spool
 
 log = logging.getLogger(__name__)
 
+DEMO_END = "_demo"  # how the name of a database ends that may be emptied and filled with a made-up past
 DRAIN_S = 15.0
 FOLLOW_S = 1.0
 REJECTIONS_S = 5.0
@@ -161,6 +163,16 @@ class Services:
     def counts(self) -> CountStore:
         """Counted hours of the log."""
         return CountStore(self.db)
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Windows of the counted log side by side."""
+        return Windows(self.counts, self.registry.part)
+
+    @cached_property
+    def rejected(self) -> RejectionStore:
+        """Rows that were refused."""
+        return RejectionStore(self.db)
 
     @cached_property
     def drift_reports(self) -> ReportStore:

@@ -3,14 +3,38 @@
 import hashlib
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+
+_MS = 1_000_000
+_shift_ns = 0  # how far the time of this process is from that of the world
 
 
 def now() -> datetime:
     """Return the current instant, aware, UTC, cut to milliseconds."""
-    moment = datetime.now(UTC)
+    moment = datetime.now(UTC) if not _shift_ns else datetime.fromtimestamp(_now_ns() / 1e9, UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _now_ns() -> int:
+    return time.time_ns() + _shift_ns
+
+
+@contextmanager
+def set_to(moment: datetime) -> Iterator[None]:
+    """Let this process take ``moment`` for the present, in which time goes on from there.
+
+    Only for histories that are made up, such as the demo's: everything that asks here is led to believe it.
+    """
+    global _shift_ns
+    before = _shift_ns
+    _shift_ns = round(moment.timestamp() * 1_000) * _MS - time.time_ns()
+    try:
+        yield
+    finally:
+        _shift_ns = before
 
 
 class Origin:
@@ -58,4 +82,4 @@ def prediction_ids(count: int) -> list[str]:
 
 
 def _drawn() -> tuple[int, int]:
-    return time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10))
+    return (time.time_ns() + _shift_ns) // _MS, int.from_bytes(os.urandom(10))

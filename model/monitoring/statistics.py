@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from model.monitoring.arrays import Floats, Ints
+from model.monitoring.tails import chi_square_tail, kolmogorov_tail
 
 ASYMPTOTIC_FROM = 200
 _EXACT_UP_TO = 10_000  # as scipy.stats.ks_2samp has it
@@ -81,7 +81,7 @@ def ks_p_value(reference: Ints, current: Ints) -> float | None:
     n, m = int(current.sum()), int(reference.sum())
     effective = n * m / (n + m)
     if min(n, m) >= ASYMPTOTIC_FROM:
-        return float(special.kolmogorov(math.sqrt(effective) * distance))
+        return kolmogorov_tail(math.sqrt(effective) * distance)
     if max(n, m) <= _EXACT_UP_TO:
         return _exact_ks_p_value(reference, current)
     from scipy import stats  # takes half a second to import and is seldom needed
@@ -105,7 +105,7 @@ def _exact_ks_p_value(reference: Ints, current: Ints) -> float:
         if not largest:
             return 1.0
         paths, logarithm = paths / largest, logarithm + math.log(largest)
-    total = special.gammaln(n + m + 1) - special.gammaln(n + 1) - special.gammaln(m + 1)
+    total = math.lgamma(n + m + 1) - math.lgamma(n + 1) - math.lgamma(m + 1)
     inside = math.exp(logarithm + math.log(paths[-1]) - total) if paths[-1] > 0 else 0.0
     return min(1.0, max(0.0, 1.0 - inside))
 
@@ -126,7 +126,7 @@ def chi_square(reference: Ints, current: Ints, *, min_expected: float = _MIN_EXP
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
     statistic = float(((table - expected) ** 2 / expected).sum())
     freedom = table.shape[1] - 1
-    return ChiSquare(statistic, freedom, float(special.chdtrc(freedom, statistic)))
+    return ChiSquare(statistic, freedom, chi_square_tail(freedom, statistic))
 
 
 def rate_p_value(reference: Ints, current: Ints, *, min_expected: float = _MIN_EXPECTED) -> float | None:
@@ -189,8 +189,13 @@ def jensen_shannon(reference: Ints, current: Ints) -> float | None:
     if before is None or after is None:
         return None
     middle = (before + after) / 2
-    divergence = (special.rel_entr(before, middle) + special.rel_entr(after, middle)).sum() / 2
-    return min(1.0, math.sqrt(max(0.0, float(divergence) / math.log(2))))
+    divergence = (_relative_entropy(before, middle) + _relative_entropy(after, middle)) / 2
+    return min(1.0, math.sqrt(max(0.0, divergence / math.log(2))))
+
+
+def _relative_entropy(shares_: Floats, middle: Floats) -> float:
+    there = shares_ > 0
+    return float((shares_[there] * np.log(shares_[there] / middle[there])).sum())
 
 
 def hellinger(reference: Ints, current: Ints) -> float | None:

@@ -91,6 +91,12 @@ def close(db: Database) -> None:
     db.client.close()
 
 
+def drop(db: Database) -> None:
+    """Delete everything in ``db``."""
+    with translated():
+        db.client.drop_database(db.name)
+
+
 def redacted(uri: str) -> str:
     """Return ``uri`` without its password and without what else could hold one.
 

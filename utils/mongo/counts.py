@@ -148,6 +148,12 @@ class CountStore:
             found = self._counts.find_one(query, {"hour": 1}, sort=[("hour", 1)])
         return found["hour"] if found else None
 
+    def last_hour(self, model: str) -> datetime | None:
+        """Return the last hour of which rows of a model are counted; it may not be counted to its end."""
+        with translated():
+            found = self._counts.find_one({"model": model}, {"_id": 0, "hour": 1}, sort=[("hour", -1)])
+        return found["hour"] if found else None
+
     def traffic(self, model: str, start: datetime, end: datetime) -> list[Document]:
         """Return ``hour``, ``version`` and ``n_rows`` of each hour in [start, end) with rows, by time."""
         query = {"model": model, "hour": {"$gte": start, "$lt": end}}

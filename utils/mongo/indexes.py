@@ -22,12 +22,25 @@ INDEXES: dict[str, list[IndexModel]] = {
         # With the version in it, traffic and counts are answered from the index alone.
         IndexModel([("model", ASCENDING), ("at", ASCENDING), ("version", ASCENDING)]),
         IndexModel([("spool", ASCENDING), ("seq", ASCENDING)]),
+        # Few rows have warnings, and those are what people look for.
+        IndexModel(
+            [("model", ASCENDING), ("at", DESCENDING)],
+            name="with_warnings",
+            partialFilterExpression={"warnings.0": {"$exists": True}},
+        ),
         IndexModel("subject", partialFilterExpression={"subject": {"$type": "string"}}),
     ],
     # Not "at" alone: that one is made with an expiry, and MongoDB takes only one of the same keys.
     "labels": [IndexModel([("at", ASCENDING), ("_id", ASCENDING)])],
     "rejections": [IndexModel([("model", ASCENDING), ("at", ASCENDING)])],
-    "drift_counts": [IndexModel([("model", ASCENDING), ("hour", ASCENDING), ("version", ASCENDING)])],
+    "drift_counts": [
+        IndexModel([("model", ASCENDING), ("hour", ASCENDING), ("version", ASCENDING)]),
+        # Traffic is answered from the index alone: the documents hold the counts of every feature.
+        IndexModel(
+            [("model", ASCENDING), ("hour", ASCENDING), ("version", ASCENDING), ("n_rows", ASCENDING)],
+            name="traffic",
+        ),
+    ],
     "drift_references": [IndexModel([("model", ASCENDING), ("seq", ASCENDING)], unique=True)],
     "drift_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "quality_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],

@@ -51,6 +51,27 @@ def encode(document: Mapping[str, Any]) -> bytes:
         raise ValueError(f"This prediction cannot be stored: {error}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a search wants of predictions; what is None does not matter. ``end`` is not included."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    version: str | None = None
+    subject: str | None = None
+    has_warnings: bool = False
+
+    def query(self, model: str) -> Document:
+        """Return the filter."""
+        found: Document = {"model": model}
+        times = {"$gte": self.start, "$lt": self.end}
+        if given := {name: moment for name, moment in times.items() if moment is not None}:
+            found["at"] = given
+        found |= {} if self.version is None else {"version": self.version}
+        found |= {} if self.subject is None else {"subject": self.subject}
+        return found | ({"warnings.0": {"$exists": True}} if self.has_warnings else {})
+
+
 class PredictionStore:
     """Collection ``predictions``; ``_id`` is the prediction id."""
 
@@ -131,6 +152,33 @@ class PredictionStore:
         query = _filter(model, start, end, version)
         with translated():
             return list(self._predictions.find(query, list(fields)).sort("at", -1).limit(n))
+
+    def search(self, model: str, sought: Sought, limit: int, *, after: str | None = None) -> list[Document]:
+        """Return up to ``limit`` predictions of ``model`` that are as ``sought``, newest first.
+
+        Parameters
+        ----------
+        after : str, optional
+            The last id of the page before: those that come after it.
+        """
+        return list(self.each_sought(model, sought, limit, after=after))
+
+    def each_sought(
+        self, model: str, sought: Sought, limit: int, *, after: str | None = None
+    ) -> Iterator[Document]:
+        """Yield what ``search`` returns, in batches from the server: for downloads."""
+        query = sought.query(model)
+        if after is not None and (last := self.get(after)) is not None:
+            older = [{"at": {"$lt": last["at"]}}, {"at": last["at"], "_id": {"$lt": after}}]
+            query["$and"] = [{"$or": older}]
+        with translated():
+            yield from self._predictions.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
+
+    def latencies(self, model: str, n: int) -> list[float]:
+        """Return the milliseconds that the newest ``n`` rows of ``model`` took."""
+        with translated():
+            found = self._predictions.find({"model": model}, ["latency_ms"]).sort("at", -1).limit(n)
+            return [float(row["latency_ms"]) for row in found if row.get("latency_ms") is not None]
 
     def traffic(self, model: str, since: datetime) -> list[Document]:
         """Return ``{"hour", "version", "n_rows"}`` for each hour since ``since`` with rows, in order."""

@@ -18,6 +18,14 @@ FIGURES = {
 }
 Collection = Literal["drift_reports", "quality_reports", "shadow_reports"]
 
+# What a page says of many checks at once.
+HEAD = {
+    "_id": 0,
+    **dict.fromkeys(("kind", "version", "checked_at", "window_start", "window_end", "n_rows"), 1),
+    **dict.fromkeys(("verdict", "drift", "drifted"), 1),
+}
+WITHOUT_SHAPES = {"_id": 0, "shapes": 0}
+
 
 class ReportStore:
     """Collection ``drift_reports``, ``quality_reports`` or ``shadow_reports``.
@@ -46,6 +54,17 @@ class ReportStore:
     def latest(self, model: str, kind: str | None = None) -> Document | None:
         """Return the report with the newest window, None if there is none."""
         return next(iter(self.list(model, 1, kind=kind)), None)
+
+    def newest(self, model: str) -> Document | None:
+        """Return the newest drift report without its shapes, None if there is none."""
+        with translated():
+            return self._reports.find_one({"model": model}, WITHOUT_SHAPES, sort=[("window_end", -1)])
+
+    def heads(self, model: str, start: datetime, end: datetime) -> Documents:
+        """Return what drift checks of [start, end) said in a word, oldest first."""
+        query = {"model": model, "window_end": {"$gte": start, "$lt": end}}
+        with translated():
+            return list(self._reports.find(query, HEAD).sort("window_end", 1))
 
     def newest_figures(self, model: str, kind: str) -> Document | None:
         """Return the numbers of the newest drift report, without words and shapes; None if there is none."""
