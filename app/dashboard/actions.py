@@ -96,7 +96,9 @@ def label(model: str, prediction_id: str) -> tuple[str, str]:
     given = request.form.get("label", "").strip()
     if not given:
         raise InvalidRowsError(t("prediction.label_missing"), [])
-    services().labelling.put([Given(prediction_id, given, "#")])
+    spec = services().spec_of(model)
+    labels = {str(one): one for one in spec.labels} if spec else {}
+    services().labelling.put([Given(prediction_id, labels.get(given, given), "#")])
     return "label", given
 
 

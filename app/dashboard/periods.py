@@ -9,6 +9,7 @@ from mlops.windows import HOUR, Window
 LENGTHS = {"1h": 1, "6h": 6, "24h": 24, "3d": 72, "7d": 168, "14d": 336, "30d": 720, "90d": 2_160}
 DEFAULT = "24h"
 MAX_HOURS = 2_160
+YEARS = (2000, 2200)  # so that no sum leaves the calendar
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def _read(text: str | None) -> datetime | None:
     try:
         found = datetime.fromisoformat((text or "").replace(" ", "+"))
     except ValueError:
+        return None
+    if not YEARS[0] <= found.year < YEARS[1]:
         return None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Response, render_template, request
+from flask import Response, render_template, request, stream_with_context
 
 from app.auth import needs
 from app.context import services
@@ -86,7 +86,7 @@ def prediction(model: str, prediction_id: str) -> str:
         row=found,
         label=services().labels.get(prediction_id),
         features=dict(spec.features) if spec else {},
-        classes=list(spec.class_names) if spec else [],
+        classes=list(zip(spec.labels, spec.class_names, strict=True)) if spec else [],
         target=spec.target if spec else None,
         at=now(),
     )
@@ -98,7 +98,7 @@ def predictions_csv(model: str) -> Response:
     """Download what a search finds as CSV."""
     services().require(model)
     names = _features(model)
-    lines = _csv_lines(names, _flat(model, names))
+    lines = stream_with_context(_csv_lines(names, _flat(model, names)))
     return Response(lines, content_type="text/csv; charset=utf-8", headers=_attached(model, "csv"))
 
 
@@ -162,7 +162,7 @@ def _labelled(batch: list[Mapping[str, Any]], names: list[str]) -> Iterator[dict
 
 
 def _warning(one: Any) -> str:
-    return str(one.get("detail") or one) if isinstance(one, Mapping) else str(one)
+    return f"{one.get('feature', '')}: {one.get('detail', '')}" if isinstance(one, Mapping) else str(one)
 
 
 def _cell(value: Any) -> Any:

@@ -250,7 +250,7 @@ function showAnswers(place, found) {
     const row = body.insertRow()
     const number = document.createElement('td')
     number.append(linkTo(place, one, String(i + 1)))
-    const cells = [one.class ?? figure(one.prediction), one.probability === undefined ? '' : percent(one.probability), one.warnings.map((w) => w.detail ?? w).join('; ')]
+    const cells = [one.class ?? figure(one.prediction), one.probability === undefined ? '' : percent(one.probability), one.warnings.map(oddity).join('; ')]
     row.append(number, ...cells.map((cell) => element('td', cell)))
   })
   const region = document.createElement('div')
@@ -271,7 +271,7 @@ function oneAnswer(place, one) {
     line.append(meter, ` ${name} ${percent(share)}`)
     parts.push(line)
   }
-  for (const warning of one.warnings) parts.push(element('p', `⚠ ${warning.detail ?? warning}`, 'badge-line'))
+  for (const warning of one.warnings) parts.push(element('p', `⚠ ${oddity(warning)}`))
   const last = document.createElement('p')
   last.append(linkTo(place, one, place.dataset.open))
   return [...parts, last]
@@ -290,6 +290,7 @@ function element(name, text, look) {
   return made
 }
 
+const oddity = (warning) => (warning.feature ? `${warning.feature}: ${warning.detail}` : String(warning.detail ?? warning))
 const figure = (value) => (typeof value === 'number' ? new Intl.NumberFormat(document.documentElement.lang, { maximumSignificantDigits: 6 }).format(value) : String(value))
 const percent = (share) => new Intl.NumberFormat(document.documentElement.lang, { style: 'percent', maximumFractionDigits: 1 }).format(share)
 

@@ -1,5 +1,7 @@
-"""The pages in a real browser. With PICTURES=1 they become the pictures of the README."""
+"""The pages in a real browser. With PICTURES=1 they become the pictures of the README and the docs."""
 
+import csv
+import io
 import os
 import random
 import shutil
@@ -13,27 +15,33 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 pytestmark = [pytest.mark.browser, needs_browser]
 
+EVIL = "<img src=x onerror=document.title='hacked'>"
+TABS = ("", "/drift", "/quality", "/predictions", "/versions", "/try", "/alerts")
+PAGES = ("/dashboard", "/dashboard/alerts", *(f"/dashboard/songs{tab}" for tab in TABS))
+
 
 @pytest.fixture(scope="module")
 def drifted(service, trained):
-    """A service that has seen 2,000 songs, faster than those of training."""
+    """A service that has seen 2,000 songs, faster than those of training, and labels of half of them."""
     from utils.mongo import connection
 
     randomly = random.Random(3)
     db = connection.connect(trained["MONGO_URI"], trained["MONGO_DB"])
-    for name in LOG:
+    for name in (*LOG, "labels"):
         db[name].delete_many({})
-    service.post("/predict", [faster(row, randomly) for row in songs(2_000)])
+    _, answer = service.post("/predict", [faster(row, randomly) for row in songs(2_000)])
     wait_until(lambda: db["predictions"].count_documents({}) >= 2_000)
     connection.close(db)
+    labels = [
+        {"prediction_id": one["prediction_id"], "label": one["prediction"]} for one in answer["predictions"]
+    ]
+    assert service.post("/labels", labels[:1_000])[0] == 200
     status, report = service.post("/models/songs/monitor", b"")
     assert (status, report["drift"]) == (200, True)
     return service
 
 
 def songs(count):
-    import csv
-
     with (ROOT / "data" / "songs" / "songs.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if all(row[name] for name in SONG)]
     whole = ("popularity", "key", "mode", "duration")
@@ -60,41 +68,221 @@ def scheme(request):
     return request.param
 
 
-def test_the_drifted_feature_comes_first_with_its_distributions(drifted, browser, scheme):
-    page = browser.new_page(color_scheme=scheme, viewport={"width": 1200, "height": 900})
+@pytest.fixture
+def page(browser):
+    """A page that may say nothing wrong on its console."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-GB")
+    found = context.new_page()
     problems = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    found.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    found.on("pageerror", lambda error: problems.append(str(error)))
+    yield found
+    context.close()
+    # That an answer is an error is noted by the browser, and is shown by the page.
+    assert [one for one in problems if "status of 422" not in one] == []
+
+
+def test_an_alert_leads_to_the_feature_and_its_rows(drifted, page):
+    page.goto(f"{drifted.url}/dashboard")
+    page.click("text=Look at tempo: how it moved")
+
+    assert page.locator("#feature").inner_text().startswith("tempo")
+    assert page.locator(".ranking tbody tr").first.locator("th").inner_text() == "tempo"
+    assert page.locator(".detail rect").count() > 20
+    page.click("text=Show me the rows")
+    page.locator(".rows tbody a").first.click()
+    assert "bpm" in page.locator("main").inner_text()
+
+
+def test_a_label_is_given_by_hand(drifted, page):
+    page.goto(f"{drifted.url}/dashboard/songs/predictions")
+    page.locator(".rows tbody a").first.click()
+
+    page.select_option("select[name=label]", "reggaeton")
+    page.click("text=Save label")
+
+    assert "Label stored: 1" in page.locator("#told").inner_text()
+    prediction = drifted.get("/predictions/" + page.locator("code.id").inner_text())[1]
+    assert prediction["label"] == 1
+
+
+def test_trying_a_bad_row_names_the_field_and_a_good_one_is_answered(drifted, page):
+    page.goto(f"{drifted.url}/dashboard/songs/try")
+    page.fill("[data-name=tempo]", "400")
+
+    page.click("[data-try-form] button")
+
+    page.wait_for_selector("[data-result] .large")
+    assert "tempo" in page.locator("[data-result]").inner_text()  # a warning: out of range
+    assert "curl" in page.locator("[data-curl]").inner_text()
+    page.fill("#pasted", "tempo\nfast")
+    with page.expect_response(lambda answer: answer.status == 422):
+        page.click("[data-try-text] button")
+    page.wait_for_selector("[data-fault=tempo]:not(:empty)")
+
+
+def test_versions_are_promoted_and_rolled_back_with_a_reason(drifted, page):
+    page.goto(f"{drifted.url}/dashboard/songs/versions")
+    assert page.locator(".versions thead").inner_text().count("live") == 1
+
+    page.goto(f"{drifted.url}/dashboard/songs/alerts")
+    page.locator("text=I look after it").first.click()
+
+    assert "somebody looks after it" in page.locator("#told").inner_text()
+
+
+def test_the_overview_reads_without_script(drifted, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
 
     page.goto(f"{drifted.url}/dashboard")
-    page.click("text=songs")
 
-    first = page.locator(".features article").first
-    assert first.locator("h3").inner_text().startswith("tempo")
-    assert first.locator("rect").count() > 20
-    assert "bpm" in first.inner_text()
-    assert page.locator(".alert.open").count() >= 1
-    assert problems == []
-    if os.environ.get("PICTURES") and scheme == "light":
-        page.screenshot(path=ROOT / "docs" / "pictures" / "dashboard.png")
-    page.close()
+    words = page.locator("main").inner_text()
+    assert all(word in words for word in ("songs", "answers", "drift", "What to do", "none lost", "UTC"))
+    context.close()
 
 
-def test_pages_fit_a_phone(drifted, browser):
-    page = browser.new_page(viewport={"width": 360, "height": 740})
+def test_pages_speak_spanish_by_preference_and_by_choice(drifted, browser):
+    context = browser.new_context(locale="es-ES")
+    page = context.new_page()
 
-    for path in ("/dashboard", "/dashboard/songs", "/docs"):
+    page.goto(f"{drifted.url}/dashboard/songs/drift")
+
+    assert page.locator("html").get_attribute("lang") == "es"
+    assert "la mediana es" in page.locator("main").inner_text()
+    page.click("text=English")
+    page.goto(f"{drifted.url}/dashboard")
+    assert page.locator("h1").inner_text() == "Models"
+    context.close()
+
+
+def test_times_are_local_with_utc_on_hover(drifted, browser):
+    context = browser.new_context(timezone_id="America/Bogota", locale="en-GB")
+    page = context.new_page()
+
+    page.goto(f"{drifted.url}/dashboard/songs/predictions")
+
+    first = page.locator(".rows time").first
+    assert first.get_attribute("title").endswith("UTC")
+    assert first.inner_text()[-5:] != first.get_attribute("title")[11:16]
+    context.close()
+
+
+def test_a_chart_is_downloaded_as_table_and_picture(drifted, page):
+    page.goto(f"{drifted.url}/dashboard/songs/drift?feature=tempo")
+
+    with page.expect_download() as table:
+        page.locator(".detail .exports >> text=CSV").first.click()
+    with page.expect_download() as picture:
+        page.locator(".detail .exports >> text=PNG").first.click()
+
+    assert "training" in table.value.path().read_text(encoding="utf-8-sig")
+    assert picture.value.path().read_bytes().startswith(b"\x89PNG")
+
+
+def test_nobody_is_shut_out(drifted, browser, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    # The tool itself is put in as a script, which pages do not allow.
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True, locale="en-GB")
+    page = context.new_page()
+
+    for path in PAGES:
         page.goto(drifted.url + path)
+        found = Axe().run(page)
 
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+    context.close()
+
+
+def test_pages_fit_a_phone_and_are_light(drifted, browser):
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    sizes = []
+    page.on("response", lambda answer: sizes.append(len(answer.body())) if answer.ok else None)
+
+    for path in (*PAGES, "/docs"):
+        sizes.clear()
+        page.goto(drifted.url + path, wait_until="networkidle")
+
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert sum(sizes) < 400_000, path
     page.close()
 
 
-def test_names_from_outside_cannot_become_markup(drifted, browser):
-    evil = "<img src=x onerror=document.title='hacked'>"
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/{evil}",
+        "/songs/drift?feature={evil}&window={evil}",
+        "/songs/versions?failed={evil}",
+        "/songs/predictions?id={evil}&subject={evil}",
+    ],
+)
+def test_names_from_outside_cannot_become_markup(drifted, browser, path):
     page = browser.new_page()
 
-    page.goto(f"{drifted.url}/dashboard/{evil}")
+    answer = page.goto(f"{drifted.url}/dashboard{path.format(evil=EVIL)}")
 
+    assert answer.status in (200, 404)
     assert "hacked" not in page.title()
     assert page.locator("img[src=x]").count() == 0
+    page.close()
+
+
+def test_what_was_stored_cannot_become_markup(drifted, trained, page):
+    from utils.mongo import connection
+    from utils.mongo.alerts import AlertStore
+    from utils.time import now
+
+    db = connection.connect(trained["MONGO_URI"], trained["MONGO_DB"])
+    content = {
+        "check": "drift",
+        "subject": EVIL,
+        "sentence": EVIL,
+        "text": [EVIL],
+        "found": {"feature": EVIL},
+    }
+    AlertStore(db).open_or_touch("songs", f"drift/{EVIL}", content, now())
+    try:
+        for path in ("/dashboard", "/dashboard/songs", "/dashboard/songs/alerts", "/dashboard/songs/drift"):
+            page.goto(drifted.url + path)
+
+            assert page.locator("img[src=x]").count() == 0
+            assert "hacked" not in page.title()
+    finally:
+        db["alerts"].delete_many({"key": f"drift/{EVIL}"})
+        connection.close(db)
+
+
+def test_a_search_is_downloaded(drifted):
+    status, text = drifted.get("/dashboard/songs/predictions.csv?window=24h")
+
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert (status, len(rows) >= 2_000) == (200, True)
+    assert {"prediction_id", "label", "tempo"} <= rows[0].keys()
+
+
+def test_a_form_without_its_token_changes_nothing(drifted):
+    answer = drifted.http.request(
+        "POST", f"{drifted.url}/dashboard/songs/rollback", fields={"reason": "none"}
+    )
+
+    assert answer.status == 403
+
+
+def test_the_demo_becomes_the_pictures(browser):
+    url = os.environ.get("PICTURES_URL")
+    if not os.environ.get("PICTURES") or url is None:
+        pytest.skip("pictures are taken by PICTURES=1 PICTURES_URL=(of make demo)")
+    shots = {
+        "dashboard": "",
+        "drift": "/songs/drift?window=14d",
+        "quality": "/songs/quality",
+        "try": "/songs/try",
+    }
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, locale="en-GB")
+    for name, path in shots.items():
+        page.goto(f"{url}/dashboard{path}", wait_until="networkidle")
+
+        assert page.screenshot(path=ROOT / "docs" / "pictures" / f"{name}.png")
     page.close()

@@ -1,0 +1,48 @@
+"""The two weeks of the demo, cut to two days: all that they leave is what the product itself wrote."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+import mlops.demo as demos
+from mlops.counting import hour_of
+from mlops.operations import Operations
+from mlops.services import build, release
+from mlops.standing import Step, standing
+from utils.mongo import connection
+from utils.settings import load
+from utils.time import now
+
+STORY = demos.Story("titanic", 300, 0.7, 0.2, (demos.Change(1.0, 3.0, demos._without_age),))
+
+
+@pytest.fixture
+def operations(mongo_uri, tmp_path):
+    settings = {"MONGO_URI": mongo_uri, "MONGO_DB": f"t{uuid.uuid4().hex[:12]}", "TRACKERS": ""}
+    services = build(load(settings | {"STATE_DIR": str(tmp_path)}, None))
+    found = Operations(services)
+    release(services)
+    yield found
+    found.close(1)
+    connection.drop(services.db)
+    connection.close(services.db)
+
+
+def test_the_past_is_lived_through(operations, monkeypatch):
+    monkeypatch.setattr(demos, "N_DAYS", 2)
+    demo, until = demos.Demo(operations, [STORY]), hour_of(now())
+
+    demo.train(until, lambda *_: None)
+    demo.fill(until, lambda *_: None)
+
+    services = operations.services
+    first, last = services.history.current("titanic"), services.predictions.last("titanic", 1)[0]
+    assert first["at"] < until - timedelta(days=2)
+    assert until - timedelta(days=1) < last["at"] < until
+    services.serving.refresh()
+    card = standing(services, "titanic")
+    assert card.n_day > 100
+    assert card.quality is not None
+    assert "drift/missing/Age" in {alert["key"] for alert in card.open_alerts}
+    assert Step("mend", "Age") in card.steps
