@@ -4,18 +4,22 @@ Reads hourly counts, never rows, and writes nothing. Light: NumPy only.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from mlops.drift_policy import policy_of
-from model.monitoring.cells import Counts, total
+from model.monitoring.cells import Counts
+from model.monitoring.feature import FeatureReference
+from model.monitoring.packing import unpack_rows
 from model.monitoring.reference import ModelCounts, ModelReference
 from model.monitoring.shapes import shapes
 from model.monitoring.windows import Comparison, compare_windows, cumulated, effect_of
 from model.spec import Spec
-from utils.mongo.counts import CountStore, Parts
+from utils.mongo.counts import CountStore
 
 HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,14 +47,27 @@ class Window:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Two windows of one version: what differs, how it is distributed, and where the reference comes from."""
+    """Two windows of one version and what differs; ``against`` is None where it is training."""
 
     version: str
     window: Window
     against: Window | None
+    reference: ModelReference
+    current: ModelCounts
     comparison: Comparison
-    shapes: Sequence[Mapping[str, Any]]
-    curves: Mapping[str, Sequence[Mapping[str, Any]]]
+
+    def shape(self, label: str) -> dict[str, Any]:
+        """Return how one feature is distributed on both sides; see ``shapes``."""
+        feature = self._named(label)
+        return shapes(ModelReference({feature.name: feature}), self.current)[0]
+
+    def curve(self, label: str) -> list[dict[str, Any]]:
+        """Return the cumulative distributions of one feature; see ``cumulated``."""
+        feature = self._named(label)
+        return cumulated(feature, feature.values(self.current.parts[feature.name]))
+
+    def _named(self, label: str) -> FeatureReference:
+        return next(one for one in self.reference.features.values() if one.label == label)
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,14 @@ class HeatMap:
     versions: Sequence[str | None]
     n_rows: Sequence[int]
     effects: Mapping[str, Sequence[float | None]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a page shows of a window."""
+
+    sides: SideBySide
+    heat: HeatMap
 
 
 class Windows:
@@ -85,90 +110,88 @@ class Windows:
             rows[hour["version"]] = rows.get(hour["version"], 0) + hour["n_rows"]
         return dict(sorted(rows.items(), key=lambda pair: -pair[1]))
 
-    def side_by_side(self, spec: Spec, version: str, window: Window, against: Window | None) -> SideBySide:
-        """Compare a window of a version with its training or with another window.
+    def look(self, spec: Spec, version: str, window: Window, against: Window | None) -> Look:
+        """Compare a window of a version with its training or with another window, and show when it moved.
 
         Raises
         ------
         NotFoundError, IntegrityError
-            If the version, or what it knows of training, is not there.
+            If a version, or what it knows of training, is not there.
         """
-        learnt = self.reference(spec.name, version)
-        current = self._total(spec.name, version, learnt, window)
-        reference = learnt if against is None else self._rebased(spec.name, version, learnt, against)
+        heat = _Heat.of(window, self._counts.traffic(spec.name, window.start, window.end))
+        totals = {one: self._add(heat, spec.name, one, window) for one in {version, *heat.answering()}}
+        learnt, current = self.reference(spec.name, version), totals[version]
+        reference = learnt if against is None else self._rebased(spec.name, version, against)
         policy = replace(policy_of(spec, "on_demand"), name="holm")
-        curves = {
-            one.label: cumulated(one, one.values(current.parts[name]))
-            for name, one in reference.features.items()
-        }
-        return SideBySide(
-            version,
-            window,
-            against,
-            compare_windows(reference, current, policy),
-            shapes(reference, current),
-            curves,
-        )
+        found = compare_windows(reference, current, policy)
+        return Look(SideBySide(version, window, against, reference, current, found), heat.map())
 
-    def _rebased(self, model: str, version: str, learnt: ModelReference, window: Window) -> ModelReference:
-        counts = self._total(model, version, learnt, window)
-        without_pairs = ModelReference(learnt.features)
-        return without_pairs.rebased(counts)
+    def _rebased(self, model: str, version: str, window: Window) -> ModelReference:
+        learnt = ModelReference(self.reference(model, version).features)
+        return learnt.rebased(self._add(None, model, version, window))
 
-    def heat_map(self, model: str, window: Window) -> HeatMap:
-        """Return how far features were from the training of the version that answered, bucket by bucket."""
-        bucket = bucket_of(window)
-        starts = _starts(window, bucket)
-        rows = self._rows(model, window, bucket)
-        versions = [max(rows[s], key=rows[s].__getitem__) if s in rows else None for s in starts]
-        effects: dict[str, list[float | None]] = {}
-        for version in sorted({one for one in versions if one is not None}):
-            places = [i for i, one in enumerate(versions) if one == version]
-            self._add_effects(effects, model, version, starts, places, bucket)
-        n_rows = [sum(rows[s].values()) if s in rows else 0 for s in starts]
-        return HeatMap(bucket, starts, versions, n_rows, effects)
-
-    def _rows(self, model: str, window: Window, bucket: timedelta) -> dict[datetime, dict[str, int]]:
-        found: dict[datetime, dict[str, int]] = {}
-        for hour in self._counts.traffic(model, window.start, window.end):
-            one = found.setdefault(start_of(hour["hour"], bucket), {})
-            one[hour["version"]] = one.get(hour["version"], 0) + hour["n_rows"]
-        return found
-
-    def _add_effects(
-        self,
-        effects: dict[str, list[float | None]],
-        model: str,
-        version: str,
-        starts: Sequence[datetime],
-        places: Sequence[int],
-        bucket: timedelta,
-    ) -> None:
+    def _add(self, heat: "_Heat | None", model: str, version: str, window: Window) -> ModelCounts:
+        """Add up a window of a version, and its effects to the heat map; each stored hour is read once."""
         reference = self.reference(model, version)
-        end = starts[places[-1]] + bucket
-        stored = self._counts.hours(model, version, starts[places[0]], end)
-        by_bucket: dict[datetime, list[Parts]] = {}
-        for hour, parts in stored.items():
-            by_bucket.setdefault(start_of(hour, bucket), []).append(parts)
-        for place in places:
-            counts = counted(reference, by_bucket.get(starts[place], []))
-            for name, feature in reference.features.items():
-                row = effects.setdefault(feature.label, [None] * len(starts))
-                row[place] = effect_of(feature, feature.values(counts.parts[name]))
-
-    def _total(self, model: str, version: str, learnt: ModelReference, window: Window) -> ModelCounts:
-        return counted(learnt, self._counts.hours(model, version, window.start, window.end).values())
+        stored = sorted(self._counts.hours(model, version, window.start, window.end).items())
+        found = {}
+        for name, feature in reference.features.items():
+            rows = [parts.get(name) for _, parts in stored]
+            matrix = unpack_rows(rows, feature.cells.layout, feature.cells.n_counts)
+            found[name] = Counts(matrix.sum(axis=0, dtype=np.int64), feature.cells.layout)
+            if heat is not None:
+                heat.add(feature, version, [hour for hour, _ in stored], matrix)
+        return ModelCounts(found)
 
 
-def counted(reference: ModelReference, hours: Iterable[Parts]) -> ModelCounts:
-    """Add up stored hours, without pairs: pages show none, and they are what takes longest."""
-    listed = list(hours)
-    return ModelCounts(
-        {
-            name: total(one.cells, [Counts.from_bytes(parts[name]) for parts in listed if name in parts])
-            for name, one in reference.features.items()
-        }
-    )
+@dataclass
+class _Heat:
+    """A heat map under way."""
+
+    bucket: timedelta
+    starts: list[datetime]
+    rows: list[dict[str, int]]
+    effects: dict[str, list[float | None]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, window: Window, traffic: Iterable[Mapping[str, Any]]) -> "_Heat":
+        bucket = bucket_of(window)
+        first = start_of(window.start, bucket)
+        starts = [first + i * bucket for i in range(-(-(window.end - first) // bucket))]
+        heat = cls(bucket, starts, [{} for _ in starts])
+        for hour in traffic:
+            rows = heat.rows[heat.place(hour["hour"])]
+            rows[hour["version"]] = rows.get(hour["version"], 0) + hour["n_rows"]
+        return heat
+
+    def place(self, hour: datetime) -> int:
+        return (hour - self.starts[0]) // self.bucket
+
+    def version(self, place: int) -> str | None:
+        """Return who answered most of a bucket."""
+        rows = self.rows[place]
+        return max(rows, key=rows.__getitem__) if rows else None
+
+    def answering(self) -> set[str]:
+        return {one for i in range(len(self.starts)) if (one := self.version(i)) is not None}
+
+    def add(self, feature: FeatureReference, version: str, hours: Sequence[datetime], matrix: Any) -> None:
+        """Set the effects of a feature where a version answered most; ``matrix`` has a row an hour."""
+        if not hours:
+            return
+        row = self.effects.setdefault(feature.label, [None] * len(self.starts))
+        places = np.array([self.place(hour) for hour in hours])
+        shown, firsts = np.unique(places, return_index=True)
+        sums = np.add.reduceat(matrix[:, : feature.cells.n_values], firsts, axis=0, dtype=np.int64)
+        for place, values in zip(shown.tolist(), sums, strict=True):
+            if self.version(place) == version:
+                row[place] = effect_of(feature, values)
+
+    def map(self) -> HeatMap:
+        versions = [self.version(i) for i in range(len(self.starts))]
+        return HeatMap(
+            self.bucket, self.starts, versions, [sum(one.values()) for one in self.rows], self.effects
+        )
 
 
 def bucket_of(window: Window) -> timedelta:
@@ -184,8 +207,3 @@ def bucket_of(window: Window) -> timedelta:
 def start_of(moment: datetime, bucket: timedelta) -> datetime:
     """Return the start of the bucket that a moment is in; buckets are counted from 1970."""
     return EPOCH + (moment - EPOCH) // bucket * bucket
-
-
-def _starts(window: Window, bucket: timedelta) -> list[datetime]:
-    first = start_of(window.start, bucket)
-    return [first + i * bucket for i in range(-(-(window.end - first) // bucket))]

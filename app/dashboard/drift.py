@@ -51,8 +51,8 @@ def _found(model: str, window: Window, against: Window | None) -> dict[str, Any]
     current = services().history.current(model)
     live = current["version"] if current else None
     version = next(one for one in (asked, live, *versions) if one in versions)
-    sides = services().windows.side_by_side(spec, version, window, against)
-    heat = services().windows.heat_map(model, window)
+    look = services().windows.look(spec, version, window, against)
+    sides, heat = look.sides, look.heat
     n_shown = None if request.args.get("all") else N_SHOWN
     features = _ranked(sides)
     chosen = _chosen(features)
@@ -83,7 +83,7 @@ def _chosen(features: Sequence[FeatureDrift]) -> FeatureDrift | None:
 
 
 def _detail(sides: SideBySide, chosen: FeatureDrift) -> dict[str, Any]:
-    shape = next(one for one in sides.shapes if one["feature"] == chosen.feature)
+    shape, points = sides.shape(chosen.feature), sides.curve(chosen.feature)
     names = _names(shape)
     rows = []
     if shape["reference"] is not None:
@@ -92,7 +92,8 @@ def _detail(sides: SideBySide, chosen: FeatureDrift) -> dict[str, Any]:
     return {
         "shape": shape,
         "bins": charts.bins(shape, names, lambda name, share: f"{name}: {percent(share)}"),
-        "curve": charts.curves(sides.curves[chosen.feature]),
+        "curve": charts.curves(points),
+        "points": points,
         "rows": rows,
         "quality": [one for one in sides.comparison.quality if one.feature == chosen.feature],
     }

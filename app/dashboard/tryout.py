@@ -5,9 +5,9 @@ import json
 from flask import render_template, request
 
 from app.auth import needs
+from app.bodies import example_row
 from app.context import services
 from app.dashboard import blueprint
-from app.openapi import example_row
 from utils.errors import UnavailableError
 from utils.time import now
 

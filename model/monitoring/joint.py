@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from model.monitoring.arrays import Floats
 from model.monitoring.cells import CategoryCells, fit_number_cells
@@ -234,6 +233,8 @@ def _without_interaction(joint: Floats) -> Floats:
 
 def _telling(found: Sequence[tuple[Members, Floats, Floats]], n_rows: int, freedom: int) -> list[Table]:
     """Return tables of what is beyond chance, the most telling first."""
+    from scipy import special  # training only; pages read tables without it
+
     limit = float(special.chdtri(freedom, _LEVEL / max(1, len(found)))) / (2 * n_rows)
     kept = []
     for members, joint, expected in found:
