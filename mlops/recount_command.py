@@ -134,5 +134,6 @@ def _sentence(told: dict[str, Any]) -> str:
     if "differing" not in told:
         return f"{told['rows']} rows filled into {told['hours']} hours of version {told['version']}."
     if not told["differing"]:
-        return f"{told['rows']} rows in {told['hours']} hours: the counts are right."
+        left = f"; {told['hours_from_files']} hours hold rows of files" if told["hours_from_files"] else ""
+        return f"{told['rows']} rows in {told['hours']} hours: the counts are right{left}."
     return f"{len(told['differing'])} of {told['hours']} hours differ: {', '.join(told['differing'])}"

@@ -21,6 +21,7 @@ from utils.mongo.predictions import IdRange, PredictionStore
 from utils.mongo.raw_rows import LoggedColumns
 
 BATCH = 20_000
+FILE = "file-"  # begins the name of a file as a source of counts
 Counted = dict[tuple[str, datetime], tuple[int, Parts]]
 
 
@@ -131,33 +132,38 @@ def sum_of(counted: Iterable[Counted], references: Mapping[str, bytes]) -> Count
 
 @dataclass(frozen=True)
 class Comparison:
-    """Counts made again beside those that are kept: hours that agree, and keys of those that do not."""
+    """Counts made again beside those that are kept: hours, those that files filled in, which cannot be
+    compared with the log, and the keys of those that differ."""
 
     n_rows: int
     n_hours: int
+    n_filled: int
     differing: list[str]
 
     def to_document(self) -> dict[str, Any]:
         """Return a dict of JSON types."""
-        return {"rows": self.n_rows, "hours": self.n_hours, "differing": self.differing}
+        hours = {"hours": self.n_hours, "hours_from_files": self.n_filled}
+        return {"rows": self.n_rows, **hours, "differing": self.differing}
 
 
 def compared(
     counts: CountStore, model: str, found: Counted, references: Mapping[str, ModelReference]
 ) -> Comparison:
     """Compare counts made again with the kept ones of the same versions."""
-    differing = []
+    differing, n_filled = [], 0
     hours = {version: counts.all_hours(model, version) for version in references}
     for version, reference in references.items():
         known = hours[version]
         again = {hour: parts for (whose, hour), (_, parts) in found.items() if whose == version}
-        for hour in sorted(known.keys() | again.keys()):
+        filled = counts.filled_hours(model, version, FILE)
+        n_filled += len(filled)
+        for hour in sorted((known.keys() | again.keys()) - filled):
             left, right = (one.get(hour, {}) for one in (known, again))
             is_same = reference.counts_from(left) == reference.counts_from(right)
             if not is_same or warnings_in([left]) != warnings_in([right]):
                 differing.append(Cell(model, version, hour).key)
     n_rows = sum(n for n, _ in found.values())
-    return Comparison(n_rows, sum(map(len, hours.values())), differing)
+    return Comparison(n_rows, sum(map(len, hours.values())), n_filled, differing)
 
 
 def fill(
@@ -177,4 +183,4 @@ def fill(
 def digest_of(path: Path) -> str:
     """Return a name for the content of a file."""
     with path.open("rb") as file:
-        return f"file-{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}"
+        return f"{FILE}{hashlib.file_digest(file, 'sha256').hexdigest()[:32]}"

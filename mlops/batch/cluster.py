@@ -18,6 +18,8 @@ def client(address: str | None, n_workers: int) -> Iterator[Client]:
 
     Raises UnavailableError if nobody answers at ``address``, or the cluster has no workers.
     """
+    # Its comings and goings are of no use to who runs a command.
+    logging.getLogger("distributed").setLevel(logging.WARNING)
     if address is None:
         with _local(n_workers) as cluster, Client(cluster) as found:
             yield found

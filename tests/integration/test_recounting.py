@@ -95,5 +95,7 @@ def test_a_parquet_file_fills_the_same_hours_once(logged, db, tmp_path):
     added = [fill(counts, "songs", counted, digest_of(path), {"2": REFERENCE}) for _ in range(2)]
 
     assert added == [N_ROWS, 0]
+    after = compared(counts, "songs", {}, {"2": REFERENCE})
+    assert (after.n_filled, after.differing) == (21, [])
     both = [counts.all_hours("songs", version) for version in ("1", "2")]
     assert both[0] == both[1]

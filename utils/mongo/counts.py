@@ -6,6 +6,7 @@ that lost its counter would block all others until the server ends it, a minute 
 What the counts mean is not known here: they are bytes that the caller can add up.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -134,6 +135,12 @@ class CountStore:
         with translated():
             found = self._counts.find({"model": model, "version": version})
             return {one["hour"]: _parts(one) for one in found}
+
+    def filled_hours(self, model: str, version: str, source: str) -> set[datetime]:
+        """Return the hours that hold rows of a source whose name begins with ``source``."""
+        query = {"model": model, "version": version, "counted.spool": {"$regex": f"^{re.escape(source)}"}}
+        with translated():
+            return {found["hour"] for found in self._counts.find(query, {"hour": 1})}
 
     def some_hours(self, model: str, version: str, hours: Iterable[datetime]) -> list[Parts]:
         """Return the parts of those of ``hours`` that have rows."""
