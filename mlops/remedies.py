@@ -55,7 +55,9 @@ class Remedies:
         asking = self._asking(spec, at)
         if not asking or self._is_too_soon(spec, at):
             return None
-        began_at = min(self._began_at(spec, alert) for alert in asking)
+        # Concept drift says best since when older rows mislead; other alarms may have begun by chance before.
+        telling = [alert for alert in asking if alert["check"] == "concept_drift"] or asking
+        began_at = min(self._began_at(spec, alert) for alert in telling)
         n_labelled = self.comparison.n_labelled(spec.name, began_at, at)
         if n_labelled < spec.retrain.min_labels:
             log.info("%s waits to be trained: %d rows since %s have a label", spec.name, n_labelled, began_at)
