@@ -52,7 +52,7 @@ def once(view: Callable[..., Any], *arguments: Any, **named: Any) -> Response:
 
 
 def _keep(turn: Turn, answer: Response) -> None:
-    if answer.status_code != 200:
+    if not 200 <= answer.status_code < 300:
         services().once.give_up(turn)
         return
     kept = Kept(answer.status_code, list(answer.headers.items()), answer.get_data())

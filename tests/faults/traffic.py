@@ -73,9 +73,6 @@ class Traffic:
         for number in itertools.count():
             if self._stop.wait(self._pause_s):
                 break
-            if connection.port != self.port:
-                connection.close()
-                connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
             while not self._ask_once(connection, f"{self.name}-{client}-{number}", number):
                 time.sleep(PAUSE_S)
                 if not self._is_keyed:
@@ -84,6 +81,9 @@ class Traffic:
 
     def _ask_once(self, connection: HTTPConnection, request_id: str, number: int) -> bool:
         """Ask and return whether it was answered with 200."""
+        if connection.port != self.port:
+            connection.close()
+            connection.port = self.port
         try:
             body = BODIES[number % len(BODIES)]
             connection.request("POST", "/predict", body, HEADERS | self._names(request_id))
