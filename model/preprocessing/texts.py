@@ -34,6 +34,8 @@ _NO_DIGITS = "[^0-9]*"
 _QUANTITY = re.compile(r"\s*([-+]?[\d,]*\.?\d+)\s*([^\d\s]\S*(?:\s+[^\d\s]+)*)?\s*", re.ASCII)
 _PLAIN_NUMBER = r"[0-9]{1,15}(\.[0-9]{1,15})?"
 _PLAIN_UNIT = "[A-Za-z/%]+"
+_GLUED = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?([A-Za-z/%]+)", re.ASCII)
+MOST_GLUED = 5
 
 _NM_PER_KGM = 9.80665
 _MAX_KGM = 90.0
@@ -77,6 +79,12 @@ class Quantity(OneToOneFeatureMixin, TextTransformer):  # type: ignore[misc]  # 
     def __init__(self, units: Mapping[str, float] | None = None) -> None:
         self.units = units
 
+    def fit(self, X: Any, y: object = None) -> Self:
+        """Remember which units stand right behind their number, as in "50%", for the graph to read these."""
+        found = (_GLUED.fullmatch(str(text)) for text in set(self._checked(X, is_new=True).ravel().tolist()))
+        self.glued_ = sorted({match[1] for match in found if match})[:MOST_GLUED]
+        return self
+
     def transform(self, X: Any) -> Floats:
         """Return numbers of the same shape as ``X``."""
         return np.hstack([_each(column, self._read, 1) for column in self._checked(X).T])
@@ -93,8 +101,13 @@ class Quantity(OneToOneFeatureMixin, TextTransformer):  # type: ignore[misc]  # 
         """Read plain numbers, alone or before a known unit."""
         texts = graph.texts(table)
         is_plain = graph.node("RegexFullMatch", texts, pattern=f"{_PLAIN_NUMBER}( {self._unit_pattern()})?")
-        _doubt_others(graph, texts, is_plain)
         numbers = _number(graph, is_plain, _piece(graph, texts, " ", 0))
+        for unit in self.glued_ if self.units is None else ():
+            is_glued = graph.node("RegexFullMatch", texts, pattern=_PLAIN_NUMBER + re.escape(unit))
+            glued = _number(graph, is_glued, _piece(graph, texts, unit, 0))
+            numbers = graph.node("Where", is_glued, glued, numbers)
+            is_plain = graph.node("Or", is_plain, is_glued)
+        _doubt_others(graph, texts, is_plain)
         scaled = graph.node("Mul", numbers, self._factors(graph, texts))
         return graph.table(scaled, table.n_columns, may_miss=True)
 

@@ -157,3 +157,11 @@ def test_a_graph_splits_names_as_the_pipeline_does(n_words):
     own, graph = answers([FirstWords(n_words), one_hot], NAMES, column(*[name or np.nan for name in NAMES]))
 
     assert graph == pytest.approx(own, rel=1e-12)
+
+
+def test_a_graph_reads_units_right_behind_their_number():
+    texts = ["50%", "50.25%", "7kg", "8 kg", "9", "none"]
+
+    own, graph = answers([Quantity(), SimpleImputer()], texts, column(*texts))
+
+    assert graph == pytest.approx(own, rel=1e-12)
