@@ -12,7 +12,7 @@ from utils import logs
 from utils.errors import VigiaError
 from utils.settings import load
 
-TELLING = ("TRACKERS", "ALERT_WEBHOOK_URL", "SMTP_HOST")
+TELLING = ("ALERT_WEBHOOK_URL", "SMTP_HOST")
 MAX_NAME = 38 - len(DEMO_END)
 
 
@@ -43,6 +43,7 @@ def _set_apart() -> None:
     os.environ["STATE_DIR"] = str(own.state_dir / "demo")
     os.environ["MONGO_DB"] = own.mongo_db[:MAX_NAME] + DEMO_END
     os.environ["DEFAULT_MODEL"] = "songs"
+    os.environ["TRACKERS"] = ","  # a list of none; empty would be the default
     for name in TELLING:
         os.environ.pop(name, None)
 

@@ -16,10 +16,11 @@ from model.monitoring.cells import Counts
 from model.monitoring.feature import FeatureReference
 from model.monitoring.packing import unpack_rows
 from model.monitoring.reference import ModelCounts, ModelReference
+from model.monitoring.results import FeatureDrift
 from model.monitoring.shapes import shapes
 from model.monitoring.windows import Comparison, compare_windows, cumulated, effect_of
 from model.spec import Spec
-from utils.mongo.counts import CountStore
+from utils.mongo.counts import CountStore, Parts
 
 HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,38 +111,57 @@ class Windows:
             rows[hour["version"]] = rows.get(hour["version"], 0) + hour["n_rows"]
         return dict(sorted(rows.items(), key=lambda pair: -pair[1]))
 
-    def look(self, spec: Spec, version: str, window: Window, against: Window | None) -> Look:
+    def look(
+        self, spec: Spec, version: str, window: Window, against: Window | None, n_shown: int | None = None
+    ) -> Look:
         """Compare a window of a version with its training or with another window, and show when it moved.
 
-        Raises
-        ------
-        NotFoundError, IntegrityError
-            If a version, or what it knows of training, is not there.
+        The heat map has the ``n_shown`` features that differ most, or all. Raises NotFoundError or
+        IntegrityError if a version, or what it knows of training, is not there.
         """
         heat = _Heat.of(window, self._counts.traffic(spec.name, window.start, window.end))
-        totals = {one: self._add(heat, spec.name, one, window) for one in {version, *heat.answering()}}
-        learnt, current = self.reference(spec.name, version), totals[version]
+        stored = {one: self._hours(spec.name, one, window) for one in {version, *heat.answering()}}
+        learnt = self.reference(spec.name, version)
+        current = _total(learnt, stored[version])
         reference = learnt if against is None else self._rebased(spec.name, version, against)
         policy = replace(policy_of(spec, "on_demand"), name="holm")
         found = compare_windows(reference, current, policy)
+        shown = {one.feature for one in ranked(found)[:n_shown]}
+        for one, hours in stored.items():
+            for feature in self.reference(spec.name, one).features.values():
+                if feature.label in shown:
+                    heat.add(feature, one, [hour for hour, _ in hours], _matrix(feature, hours))
         return Look(SideBySide(version, window, against, reference, current, found), heat.map())
 
     def _rebased(self, model: str, version: str, window: Window) -> ModelReference:
         learnt = ModelReference(self.reference(model, version).features)
-        return learnt.rebased(self._add(None, model, version, window))
+        return learnt.rebased(_total(learnt, self._hours(model, version, window)))
 
-    def _add(self, heat: "_Heat | None", model: str, version: str, window: Window) -> ModelCounts:
-        """Add up a window of a version, and its effects to the heat map; each stored hour is read once."""
-        reference = self.reference(model, version)
-        stored = sorted(self._counts.hours(model, version, window.start, window.end).items())
-        found = {}
-        for name, feature in reference.features.items():
-            rows = [parts.get(name) for _, parts in stored]
-            matrix = unpack_rows(rows, feature.cells.layout, feature.cells.n_counts)
-            found[name] = Counts(matrix.sum(axis=0, dtype=np.int64), feature.cells.layout)
-            if heat is not None:
-                heat.add(feature, version, [hour for hour, _ in stored], matrix)
-        return ModelCounts(found)
+    def _hours(self, model: str, version: str, window: Window) -> "Hours":
+        return sorted(self._counts.hours(model, version, window.start, window.end).items())
+
+
+Hours = Sequence[tuple[datetime, Parts]]
+
+
+def ranked(found: Comparison) -> list[FeatureDrift]:
+    """Return features and outputs by effect; what a window says little about comes last."""
+    return sorted(found.features, key=lambda one: (one.verdict == "insufficient_data", -(one.effect or 0)))
+
+
+def _matrix(feature: FeatureReference, hours: Hours) -> Any:
+    """Return the counts of one feature, a row an hour."""
+    rows = [parts.get(feature.name) for _, parts in hours]
+    return unpack_rows(rows, feature.cells.layout, feature.cells.n_counts)
+
+
+def _total(reference: ModelReference, hours: Hours) -> ModelCounts:
+    """Add up hours, feature by feature, so that never more than one is unpacked."""
+    found = {}
+    for name, feature in reference.features.items():
+        values = _matrix(feature, hours).sum(axis=0, dtype=np.int64)
+        found[name] = Counts(values, feature.cells.layout)
+    return ModelCounts(found)
 
 
 @dataclass

@@ -13,12 +13,13 @@ from app.dashboard import blueprint, periods
 from app.dashboard.figures import figure, percent
 from app.dashboard.language import t
 from app.dashboard.overview import known_events
-from mlops.windows import HeatMap, SideBySide, Window
+from mlops.windows import HeatMap, SideBySide, Window, ranked
 from model.monitoring.results import FeatureDrift
 from utils.errors import UnavailableError, VigiaError
 from utils.time import now
 
 N_SHOWN = 25
+MANY = 60
 
 
 @blueprint.get("/<model>/drift")
@@ -27,7 +28,7 @@ def drift(model: str) -> str:
     """Show how a window differs from training or from another window."""
     services().require(model)
     at = now()
-    period = periods.period(request.args, at, "7d")
+    period = periods.period(request.args, at, _usual(model))
     against = periods.against(request.args, period.window)
     found: dict[str, Any] = {"versions": {}, "sides": None, "heat": None, "report": None, "problem": None}
     try:
@@ -41,6 +42,12 @@ def drift(model: str) -> str:
     )
 
 
+def _usual(model: str) -> str:
+    """Return the window where none is chosen: a day of many features takes as long as a week of few."""
+    spec = services().spec_of(model)
+    return "7d" if spec is None or len(spec.features) <= MANY else "24h"
+
+
 def _found(model: str, window: Window, against: Window | None) -> dict[str, Any]:
     versions = services().windows.versions(model, window)
     found: dict[str, Any] = {"versions": versions, "report": services().drift_reports.newest(model)}
@@ -51,10 +58,10 @@ def _found(model: str, window: Window, against: Window | None) -> dict[str, Any]
     current = services().history.current(model)
     live = current["version"] if current else None
     version = next(one for one in (asked, live, *versions) if one in versions)
-    look = services().windows.look(spec, version, window, against)
-    sides, heat = look.sides, look.heat
     n_shown = None if request.args.get("all") else N_SHOWN
-    features = _ranked(sides)
+    look = services().windows.look(spec, version, window, against, n_shown)
+    sides, heat = look.sides, look.heat
+    features = ranked(sides.comparison)
     chosen = _chosen(features)
     return found | {
         "sides": sides,
@@ -68,13 +75,6 @@ def _found(model: str, window: Window, against: Window | None) -> dict[str, Any]
         "heat_rows": _heat_rows(heat, [one.feature for one in features[:n_shown]]),
         "heat_marks": _heat_marks(heat, known_events(model)),
     }
-
-
-def _ranked(sides: SideBySide) -> list[FeatureDrift]:
-    # What a window says little about comes last, whatever its effect.
-    return sorted(
-        sides.comparison.features, key=lambda one: (one.verdict == "insufficient_data", -(one.effect or 0))
-    )
 
 
 def _chosen(features: Sequence[FeatureDrift]) -> FeatureDrift | None:

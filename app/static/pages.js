@@ -163,7 +163,7 @@ function tryout() {
   const file = place.querySelector('[data-try-file]')
   const told = () => showCurl(place, JSON.stringify(rowOf(form)))
   form.addEventListener('input', told)
-  form.addEventListener('submit', (event) => { event.preventDefault(); ask(place, JSON.stringify(rowOf(form)), 'application/json') })
+  form.addEventListener('submit', (event) => { event.preventDefault(); ask(place, JSON.stringify(rowOf(form)), 'application/json', '?explain=true') })
   text.addEventListener('submit', (event) => { event.preventDefault(); askText(place, text.querySelector('textarea').value) })
   const choose = file.querySelector('input')
   choose.addEventListener('change', async () => { if (choose.files[0]) askText(place, await choose.files[0].text(), true) })
@@ -207,12 +207,12 @@ function showCurl(place, body) {
   place.querySelector('[data-curl]').textContent = `curl ${place.dataset.root}${place.dataset.try}${key} -H 'Content-Type: application/json' -d '${quoted}'`
 }
 
-async function ask(place, body, type) {
+async function ask(place, body, type, more = '') {
   for (const one of place.querySelectorAll('[data-fault]')) one.textContent = ''
   if (type === 'application/json') showCurl(place, body)
   try {
     const headers = { 'Content-Type': type, 'X-CSRF-Token': place.dataset.token }
-    const answer = await fetch(place.dataset.try, { method: 'POST', headers, body })
+    const answer = await fetch(place.dataset.try + more, { method: 'POST', headers, body })
     const found = await answer.json()
     if (answer.ok) showAnswers(place, found)
     else showProblem(place, found)
@@ -271,10 +271,30 @@ function oneAnswer(place, one) {
     line.append(meter, ` ${name} ${percent(share)}`)
     parts.push(line)
   }
+  if (one.interval) parts.push(element('p', `${place.dataset.interval}: ${figure(one.interval.low)} … ${figure(one.interval.high)}`))
+  if (one.explanation) parts.push(...whyOf(place, one.explanation))
   for (const warning of one.warnings) parts.push(element('p', `⚠ ${oddity(warning)}`))
   const last = document.createElement('p')
   last.append(linkTo(place, one, place.dataset.open))
   return [...parts, last]
+}
+
+function whyOf(place, told) {
+  const found = Object.entries(told.contributions).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, 8)
+  const table = document.createElement('table')
+  for (const [name, value] of found) {
+    const row = table.insertRow()
+    const meter = document.createElement('meter')
+    meter.max = Math.abs(found[0][1]) || 1
+    meter.value = Math.abs(value)
+    meter.setAttribute('aria-label', name)
+    const cell = row.insertCell()
+    cell.append(meter)
+    row.prepend(element('th', name))
+    row.append(element('td', `${value > 0 ? '▲ +' : '▼ '}${figure(value)}`, 'n'))
+  }
+  const scale = place.dataset[told.scale].replace('{base}', figure(told.base)).replace('{score}', figure(told.score))
+  return [element('h3', place.dataset.why), element('p', scale, 'caption'), table]
 }
 
 function linkTo(place, one, text) {

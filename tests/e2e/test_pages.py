@@ -114,6 +114,7 @@ def test_trying_a_bad_row_names_the_field_and_a_good_one_is_answered(drifted, pa
 
     page.wait_for_selector("[data-result] .large")
     assert "tempo" in page.locator("[data-result]").inner_text()  # a warning: out of range
+    assert "What moved the score" in page.locator("[data-result]").inner_text()
     assert "curl" in page.locator("[data-curl]").inner_text()
     page.fill("#pasted", "tempo\nfast")
     with page.expect_response(lambda answer: answer.status == 422):
