@@ -41,6 +41,7 @@ SPOOL = "demo"
 # Checks are what takes long: twice a day, and four times as soon as there is something to find.
 CHECK_EVERY_H, QUIET_DAYS, QUIETLY_EVERY_H = 6, 7, 12
 BY = "demo"
+REASON = "What comes since last week is here to stay, and this version has learnt from it."
 # Requests by hour of the day (UTC): quiet nights, two peaks.
 RHYTHM = (2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 10, 10, 9, 9, 10, 9, 8, 8, 9, 10, 9, 7, 5, 3)
 SATURDAY, WEEKEND_SHARE = 5, 0.7
@@ -223,7 +224,14 @@ class Demo:
             if labels := traffic.due_labels(hour + HOUR):
                 self._operations.labelling.put(labels)
             if traffic.story.retrained_on == day:
-                self._operations.retrain(Order(traffic.story.model, by=BY))
+                self._retrain(traffic.story.model)
+
+    def _retrain(self, model: str) -> None:
+        """Retrain, and have a person decide where the gate cannot tell the two versions apart."""
+        outcome = self._operations.retrain(Order(model, by=BY))
+        if not outcome["is_promoted"]:
+            registry, version = self._operations.services.registry, str(outcome["version"])
+            registry.promote(model, version, reason=REASON, by=BY)
 
     def _ask(self, traffic: _Traffic, rows: list[Row]) -> None:
         served = self._serving.champion(traffic.story.model)

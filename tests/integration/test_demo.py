@@ -14,7 +14,7 @@ from utils.mongo import connection
 from utils.settings import load
 from utils.time import now
 
-STORY = demos.Story("titanic", 300, 0.7, 0.2, (demos.Change(1.0, 3.0, demos._without_age),))
+STORY = demos.Story("titanic", 300, 0.7, 0.2, (demos.Change(1.0, 3.0, demos._without_age),), 1.5)
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ def test_the_past_is_lived_through(operations, monkeypatch):
     demo.fill(until, lambda *_: None)
 
     services = operations.services
-    first, last = services.history.current("titanic"), services.predictions.last("titanic", 1)[0]
+    first, last = services.history.all("titanic")[0], services.predictions.last("titanic", 1)[0]
+    assert [one["version"] for one in services.history.all("titanic")] == ["1", "2"]
     assert first["at"] < until - timedelta(days=2)
     assert until - timedelta(days=1) < last["at"] < until
     services.serving.refresh()
