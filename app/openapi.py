@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 description of this service, made from its routes and specs, and a page for people."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from model.spec import Spec
 
 blueprint = Blueprint("openapi", __name__)
 
+# A place in a route, with or without a converter.
+PLACE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 PROBLEM = {
     "description": "A problem",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -79,7 +82,7 @@ def document(app: Flask) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for rule in app.url_map.iter_rules():
         if _tag(rule) is not None:
-            path = rule.rule.replace("<", "{").replace(">", "}")
+            path = PLACE.sub(r"{\1}", rule.rule)
             paths.setdefault(path, {}).update(_operations(app, rule))
     return {
         "openapi": "3.1.0",
