@@ -10,9 +10,11 @@ from app.context import requester, services, services_of
 from app.lifecycle import as_json
 from app.predict import is_json, media_type
 from app.problems import problem
+from mlops.services import Services
 from mlops.trainings import PROMOTE, Kind, Promote
 from model.labelled import LabelledSchema
 from utils.errors import Fault, InvalidRowsError, NotFoundError, UnsupportedTypeError
+from utils.settings import Settings
 
 blueprint = Blueprint("retraining", __name__)
 
@@ -24,17 +26,40 @@ def init_app(app: Flask) -> None:
     """Add the routes, with the aliases that the specs name."""
     for model, spec in services_of(app).specs.items():
         for alias in spec.retrain_aliases:
-            endpoint = f"retrain alias {alias}".replace(".", " ")
-            app.add_url_rule(alias, endpoint, needs("admin")(_alias(model)), methods=["POST"])
+            _add(app, "POST", alias, _retrain_alias(model))
+    for alias, model in builds(services_of(app)).items():
+        _add(app, "PUT", alias, _build_alias(model))
     app.register_blueprint(blueprint)
 
 
-def _alias(model: str) -> Any:
+def builds(services: Services) -> dict[str, str]:
+    """Return who builds at which alias; who chose a default model means that one by ``/run-pipeline``."""
+    default = services.settings.default_model
+    aliases = {alias: model for model, spec in services.specs.items() for alias in spec.run_pipeline_aliases}
+    if default != Settings().default_model:
+        aliases["/run-pipeline"] = default
+    return {"/run-pipeline": default} | aliases
+
+
+def _add(app: Flask, method: str, alias: str, view: Any) -> None:
+    endpoint = f"{method} {alias}".replace(".", " ")
+    app.add_url_rule(alias, f"{blueprint.name}.{endpoint}", needs("admin")(view), methods=[method])
+
+
+def _retrain_alias(model: str) -> Any:
     def retrain_alias() -> Response:
         """Train a challenger on the bundled rows plus these, and promote it by the spec's rule."""
         return answer(model, "retrain")
 
     return retrain_alias
+
+
+def _build_alias(model: str) -> Any:
+    def run_pipeline_alias() -> Response:
+        """Train a challenger on the bundled rows plus all labelled predictions."""
+        return answer(model, "run-pipeline")
+
+    return run_pipeline_alias
 
 
 @blueprint.post("/models/<model>/retrain")
@@ -49,13 +74,6 @@ def retrain(model: str) -> Response:
 def run_pipeline(model: str) -> Response:
     """Train a challenger on the bundled rows plus all labelled predictions."""
     return answer(model, "run-pipeline")
-
-
-@blueprint.put("/run-pipeline")
-@needs("admin")
-def run_default_pipeline() -> Response:
-    """Train a challenger of the default model on the bundled rows plus all labelled predictions."""
-    return answer(services().settings.default_model, "run-pipeline")
 
 
 @blueprint.get("/jobs/<job_id>")

@@ -224,6 +224,12 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     unseen: Reaction = "warn"
     aliases: tuple[str, ...] = ()
     retrain_aliases: tuple[str, ...] = ()
+    run_pipeline_aliases: tuple[str, ...] = ()
+
+    @property
+    def all_aliases(self) -> tuple[str, ...]:
+        """Routes of the service that are this model's alone."""
+        return (*self.aliases, *self.retrain_aliases, *self.run_pipeline_aliases)
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -353,7 +359,7 @@ def _problems(spec: Spec) -> Iterable[str]:
         if metric is not None and metric not in METRIC_NAMES[spec.task]:
             known = ", ".join(METRIC_NAMES[spec.task])
             yield f"{metric!r} is none of the metrics {known} - at `$.{place}.metric`"
-    for alias in (*spec.aliases, *spec.retrain_aliases):
+    for alias in spec.all_aliases:
         if not alias.startswith("/"):
             yield f"alias {alias!r} must start with / - at `$.aliases`"
     yield from _drift_problems(spec.drift)
@@ -461,7 +467,7 @@ def _check_aliases(found: Mapping[str, tuple[Spec, Path]]) -> None:
     """A route can belong to one model only."""
     owners: dict[str, str] = {}
     for name, (spec, path) in found.items():
-        for alias in (*spec.aliases, *spec.retrain_aliases):
+        for alias in spec.all_aliases:
             if owners.setdefault(alias, name) != name:
                 raise SpecError(
                     f"{path}: the alias {alias!r} is already that of the model {owners[alias]!r}."
