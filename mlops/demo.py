@@ -38,8 +38,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 N_DAYS, HOURS_A_DAY = 14, 24
 SEED = 20_260
 SPOOL = "demo"
-# Checks are what takes long: twice a day, and four times as soon as there is something to find.
-CHECK_EVERY_H, QUIET_DAYS, QUIETLY_EVERY_H = 6, 7, 12
+# Checks are what takes long: one a day, and three as soon as there is something to find.
+CHECK_EVERY_H, QUIET_DAYS, QUIETLY_EVERY_H = 8, 7, 24
 BY = "demo"
 REASON = "What comes since last week is here to stay, and this version has learnt from it."
 # Requests by hour of the day (UTC): quiet nights, two peaks.
@@ -93,7 +93,7 @@ def _without_age(row: Row, randomly: random.Random) -> Row:
 
 
 STORIES = (
-    Story("songs", 1_100, 0.6, 0.9, (Change(7.5, N_DAYS + 1, _faster),), retrained_on=11.0),
+    Story("songs", 800, 0.6, 0.9, (Change(7.5, N_DAYS + 1, _faster),), retrained_on=11.0),
     Story("cars", 420, 0.5, 0.7),
     Story("titanic", 260, 0.7, 0.6, (Change(8.0, 9.5, _without_age),)),
 )
