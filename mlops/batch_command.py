@@ -11,11 +11,14 @@ from tqdm import tqdm
 
 from mlops.operations import Operations
 from utils.errors import NotFoundError
+from utils.mongo.rejections import RejectionStore
 
 if TYPE_CHECKING:
     from mlops.batch.cutting import Part
     from mlops.batch.running import Request, Run, Summary
+    from mlops.batch.shipping import Log
     from mlops.batch.workfolder import Done
+    from mlops.services import Services
 
 ROWS_REFUSED = 2
 
@@ -54,7 +57,7 @@ def batch_command(operations: Callable[[], AbstractContextManager[Operations]]) 
 
         with operations() as found:
             services = found.services
-            log = services.predictions if is_logged else None
+            log = _log(services) if is_logged else None
             address = services.settings.dask_scheduler_address
             request = Request(input, output, log, address, workers, part_bytes, is_restart)
             summary = _shown(_run(found, model, version, request))
@@ -62,6 +65,14 @@ def batch_command(operations: Callable[[], AbstractContextManager[Operations]]) 
         sys.exit(ROWS_REFUSED if summary.refused else 0)
 
     return batch
+
+
+def _log(services: "Services") -> "Log":
+    from mlops.batch.shipping import Log
+
+    redacted = services.settings.redact_fields
+    key = services.secret_for("redaction") if redacted else b""
+    return Log(services.predictions, RejectionStore(services.db), tuple(redacted), key)
 
 
 def _run(operations: Operations, model: str, version: str | None, request: "Request") -> "Run":

@@ -17,6 +17,18 @@ from utils.time import now
 MAX_REASONS = 1_000  # names of unknown fields come from outside; memory must not
 
 
+def count(fault: Fault, counts: Counter[str]) -> None:
+    """Add one fault to the counts of its reason."""
+    reason = f"{fault.code} {fault.field or fault.pointer.rpartition('/')[2]}"
+    if reason in counts or len(counts) < MAX_REASONS:
+        counts[reason] += 1
+
+
+def sample_of(fault: Fault) -> dict[str, str]:
+    """Return what is kept of one fault: never a value."""
+    return {"pointer": fault.pointer, "code": fault.code}
+
+
 @dataclass(frozen=True)
 class _Batch:
     id: str
@@ -42,10 +54,8 @@ class Rejections:
         with self._lock:
             counts = self._counts.setdefault(model, Counter())
             for fault in faults:
-                reason = f"{fault.code} {fault.field or fault.pointer.rpartition('/')[2]}"
-                if reason in counts or len(counts) < MAX_REASONS:
-                    counts[reason] += 1
-                self._samples[model] = {"pointer": fault.pointer, "code": fault.code}
+                count(fault, counts)
+                self._samples[model] = sample_of(fault)
 
     def store(self) -> None:
         """Store what was counted since the last time. Raises UnavailableError, and keeps the counts then."""

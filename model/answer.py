@@ -62,7 +62,7 @@ class Judge:
     def __init__(self, spec: Spec, threshold: float = 0.5, conformal: Conformal | None = None) -> None:
         self.spec = spec
         self.threshold = threshold
-        self._conformal = conformal
+        self.conformal = conformal
         self._labels = spec.labels
         self._names = spec.class_names
         self._positive = spec.positive_index
@@ -78,8 +78,8 @@ class Judge:
             Prediction ids, and what is odd about the inputs.
         """
         found = self._plain(scores, ids, warnings)
-        if self._conformal is not None:
-            self._add_certainty(self._conformal, scores, found)
+        if self.conformal is not None:
+            self._add_certainty(self.conformal, scores, found)
         return found
 
     def _plain(self, scores: Scores, ids: list[str], warnings: Sequence[Warnings]) -> list[Answer]:

@@ -6,10 +6,13 @@ called after its place, as pandas calls them.
 
 import csv
 import io
+from collections.abc import Sequence
 from itertools import islice
 
+import msgspec
+
 from model.columns import from_text
-from model.spec import Spec
+from model.spec import Data, Spec
 from utils.errors import BadRequestError, TooLargeError
 
 
@@ -22,11 +25,11 @@ def rows_of(body: bytes, spec: Spec, max_rows: int) -> list[dict[str, object]]:
     """
     try:
         text = body.decode("utf-8-sig")
-        separator = _separator(text, spec)
-        lines = csv.reader(io.StringIO(text), delimiter=separator)
-        names = _unique(next(lines, []))
+        names, data = header_of(text, spec)
+        lines = csv.reader(io.StringIO(text), delimiter=data.separator)
+        next(lines, None)
         # One more than may come is enough to refuse the rest unread.
-        rows = [_row(names, cells, spec, separator) for cells in islice(lines, max_rows + 1) if cells]
+        rows = [row_of(names, cells, spec, data) for cells in islice(lines, max_rows + 1) if cells]
     except UnicodeDecodeError:
         raise BadRequestError("The body is not UTF-8.") from None
     except csv.Error as error:
@@ -36,15 +39,19 @@ def rows_of(body: bytes, spec: Spec, max_rows: int) -> list[dict[str, object]]:
     return rows
 
 
-def _separator(text: str, spec: Spec) -> str:
-    """Return which of the two cuts the header into more names that are known."""
-    own, head = spec.data.separator, io.StringIO(text)
+def header_of(text: str, spec: Spec) -> tuple[list[str], Data]:
+    """Return the names of the columns, and how the text is written: the spec's ``data`` or with commas.
+
+    The separator is the one that cuts the header into more names that are known. Raises csv.Error.
+    """
     known = {*spec.features, spec.target.name}
-    found = {}
-    for separator in (",", own):
-        head.seek(0)
-        found[separator] = len(known.intersection(_unique(next(csv.reader(head, delimiter=separator), []))))
-    return own if found[own] > found[","] else ","
+    with_commas = msgspec.structs.replace(spec.data, separator=",", decimal=".")
+    found = []
+    for data in (spec.data, with_commas) if spec.data.separator != "," else (spec.data,):
+        lines = csv.reader(io.StringIO(text), delimiter=data.separator)
+        names = _unique(next(lines, []))
+        found.append((len(known.intersection(names)), names, data))
+    return max(found[::-1], key=lambda one: one[0])[1:]
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -58,19 +65,16 @@ def _unique(names: list[str]) -> list[str]:
     return found
 
 
-def _row(names: list[str], cells: list[str], spec: Spec, separator: str) -> dict[str, object]:
-    has_commas = spec.data.decimal == "," and separator == spec.data.separator
-    row = {
-        name: _value(text, name, spec, has_commas=has_commas)
-        for name, text in zip(names, cells, strict=False)
-    }
+def row_of(names: Sequence[str], cells: list[str], spec: Spec, data: Data) -> dict[str, object]:
+    """Return one row, numbers and truth values read."""
+    row = {name: _value(text, name, spec, data) for name, text in zip(names, cells, strict=False)}
     # A row that is too short lacks values, one that is too long has some of no name.
     return row if len(cells) <= len(names) else {**row, "": cells[len(names) :]}
 
 
-def _value(text: str, name: str, spec: Spec, *, has_commas: bool) -> object:
-    if has_commas and is_number(spec, name):
-        text = text.replace(",", ".")
+def _value(text: str, name: str, spec: Spec, data: Data) -> object:
+    if data.decimal != "." and is_number(spec, name):
+        text = text.replace(data.decimal, ".")
     feature = spec.features.get(name)
     return text if feature is None else from_text(text, feature, spec.data.missing_values)
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# The parts of which ``loaded`` asks for those that a version has.
+SERVED = (GOLDEN, PIPELINE, GRAPH, CONFORMAL, NOVELTY)
+
 
 class Store(Protocol):
     """Where versions are kept; see ``utils.mongo.versions.VersionStore``."""

@@ -5,7 +5,6 @@ here and its parts carry their content. Whatever runs twice over the same files 
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops.batch.places import File
+from model.csv_body import header_of
 from model.frame import TableError
-from model.spec import Data
+from model.spec import Data, Spec
 
 PART_BYTES = 8 * 2**20
 LONGEST_ROW_BYTES = 64 * 2**20
@@ -42,6 +42,8 @@ class Part:
         Its share of the size of the file, for telling progress.
     header : tuple of str
         Names of the columns of a CSV file.
+    data : Data, optional
+        How a CSV file is written.
     start, stop : int
         Where in the file it is: bytes, or rows of the row groups of a Parquet file.
     groups : tuple of int
@@ -57,6 +59,7 @@ class Part:
     n_rows: int
     n_bytes: int
     header: tuple[str, ...] = ()
+    data: Data | None = None
     start: int = 0
     stop: int = 0
     groups: tuple[int, ...] = ()
@@ -70,13 +73,14 @@ class _Cut:
     n_rows: int
     n_bytes: int
     header: tuple[str, ...] = ()
+    data: Data | None = None
     start: int = 0
     stop: int = 0
     groups: tuple[int, ...] = ()
     content: bytes | None = None
 
 
-def parts(files: Sequence[File], data: Data, part_bytes: int = PART_BYTES) -> Iterator[Part]:
+def parts(files: Sequence[File], spec: Spec, part_bytes: int = PART_BYTES) -> Iterator[Part]:
     """Yield the parts of all files in order.
 
     Raises
@@ -87,30 +91,31 @@ def parts(files: Sequence[File], data: Data, part_bytes: int = PART_BYTES) -> It
     index = first = 0
     for file in files:
         first_row = 1
-        for cut in _cuts(file, data, part_bytes):
+        for cut in _cuts(file, spec, part_bytes):
             yield Part(index, file, first, first_row, **cut.__dict__)
             index, first, first_row = index + 1, first + cut.n_rows, first_row + cut.n_rows
 
 
-def _cuts(file: File, data: Data, part_bytes: int) -> Iterator[_Cut]:
+def _cuts(file: File, spec: Spec, part_bytes: int) -> Iterator[_Cut]:
     try:
         if file.kind == "parquet":
             yield from _row_groups(file, part_bytes)
             return
         with file.open() as stream:
-            yield from _pieces(file, stream, data, part_bytes)
+            yield from _pieces(file, stream, spec, part_bytes)
     except (OSError, EOFError) as error:
         raise TableError(f"{file.name}: cannot be read. {error}") from None
 
 
-def header_of(file: File, data: Data) -> tuple[str, ...]:
-    """Return the names of the columns of a CSV file. Raises TableError if there is no header."""
-    with file.open() as stream:
-        return _header(file, stream, data)[0]
+@dataclass(frozen=True)
+class _Header:
+    names: tuple[str, ...]
+    data: Data
+    n_bytes: int
 
 
-def _header(file: File, stream: Any, data: Data) -> tuple[tuple[str, ...], int]:
-    """Return the names, and where the first row below them begins; the stream is there."""
+def _header(file: File, stream: Any, spec: Spec) -> _Header:
+    """Read the header; the stream is then where the first row below it begins."""
     line = stream.readline(LONGEST_ROW_BYTES)
     while (line and not line.endswith(b"\n")) or line.count(b'"') % 2:
         more = stream.readline(LONGEST_ROW_BYTES)  # a name with a line break
@@ -118,23 +123,20 @@ def _header(file: File, stream: Any, data: Data) -> tuple[tuple[str, ...], int]:
             break
         line += more
     try:
-        names = next(
-            csv.reader(io.StringIO(line.decode(data.encoding), newline=""), delimiter=data.separator), []
-        )
+        names, data = header_of(line.decode(spec.data.encoding).removeprefix("\ufeff"), spec)
     except UnicodeDecodeError:
-        raise TableError(f"{file.name}: the header is not {data.encoding}.") from None
+        raise TableError(f"{file.name}: the header is not {spec.data.encoding}.") from None
+    except csv.Error as error:
+        raise TableError(f"{file.name}: the header cannot be read: {error}.") from None
     if not names:
         raise TableError(f"{file.name}: is empty; a header with the names of the columns is needed.")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TableError(f"{file.name}: there are two columns {twice[0]!r}.")
-    return tuple(names), len(line)
+    return _Header(tuple(names), data, len(line))
 
 
-def _pieces(file: File, stream: Any, data: Data, part_bytes: int) -> Iterator[_Cut]:
-    header, start = _header(file, stream, data) if file.kind == "csv" else ((), 0)
-    ends = _CsvEnds(data.separator) if file.kind == "csv" else _line_ends
-    rest = b""
+def _pieces(file: File, stream: Any, spec: Spec, part_bytes: int) -> Iterator[_Cut]:
+    header = _header(file, stream, spec) if file.kind == "csv" else _Header((), spec.data, 0)
+    ends = _CsvEnds(header.data.separator) if file.kind == "csv" else _line_ends
+    start, rest = header.n_bytes, b""
     while True:
         block = stream.read(part_bytes)
         content = rest + block
@@ -142,7 +144,7 @@ def _pieces(file: File, stream: Any, data: Data, part_bytes: int) -> Iterator[_C
         if n_rows:
             n_bytes = _share(file, stream, length)
             packed = content[:length] if file.compression else None
-            yield _Cut(n_rows, n_bytes, header, start, start + length, content=packed)
+            yield _Cut(n_rows, n_bytes, header.names, header.data, start, start + length, content=packed)
         start, rest = start + length, content[length:]
         if not block:
             return
@@ -218,7 +220,8 @@ def _row_groups(file: File, part_bytes: int) -> Iterator[_Cut]:
         for start in range(0, n_rows, size):
             stop = min(start + size, n_rows)
             count = stop - start
-            yield _Cut(count, int(count * per_row), (), start, stop, tuple(range(group, end)))
+            groups = tuple(range(group, end))
+            yield _Cut(count, int(count * per_row), start=start, stop=stop, groups=groups)
         group = end
 
 
@@ -232,8 +235,11 @@ def _parquet(file: File) -> Any:
         raise TableError(f"{file.name}: is no Parquet file. {error}") from None
 
 
-def columns_of(file: File, data: Data) -> tuple[str, ...] | None:
+def columns_of(file: File, spec: Spec) -> tuple[str, ...] | None:
     """Return the names of the columns of a file; None where each row has its own. Raises TableError."""
     if file.kind == "ndjson":
         return None
-    return tuple(_parquet(file).schema_arrow.names) if file.kind == "parquet" else header_of(file, data)
+    if file.kind == "parquet":
+        return tuple(_parquet(file).schema_arrow.names)
+    with file.open() as stream:
+        return _header(file, stream, spec).names

@@ -1,7 +1,7 @@
 """Answers as they are written: CSV, NDJSON or Parquet, a part at a time, and the parts put together.
 
-NDJSON has what ``/predict`` answers; the other two have a column each. Warnings are JSON in CSV. With more
-than two classes there is a column for the probability of each.
+NDJSON has what ``/predict`` answers; the other two have a column each. Warnings and sets are JSON in CSV.
+With more than two classes there is a column for the probability of each.
 """
 
 import csv
@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 
 from mlops.batch.places import Kind, has_arrow
+from model.artifact import CONFORMAL, Manifest
 from model.bulk.answers import Answers
 from model.columns import RowWarning
-from model.spec import Spec
 
 Table = dict[str, Any]
 
@@ -45,10 +45,11 @@ class Answered:
 class Format:
     """How the answers of one model are written."""
 
-    def __init__(self, spec: Spec, kind: Kind, *, is_logged: bool, has_files: bool) -> None:
-        self._spec, self._kind = spec, kind
+    def __init__(self, manifest: Manifest, kind: Kind, *, is_logged: bool, has_files: bool) -> None:
+        self._spec, self._kind = manifest.resolved_spec(), kind
+        self._has_certainty = CONFORMAL in manifest.parts
         self._is_logged, self._has_files = is_logged, has_files
-        self._names = spec.class_names
+        self._names = self._spec.class_names
 
     def columns(self) -> dict[str, str]:
         """Return the names of the columns, and what is in each."""
@@ -61,7 +62,14 @@ class Format:
             found |= {"prediction": _kind_of(self._spec.labels), "class": "text", "probability": "number"}
         if len(self._names) > 2:
             found |= {f"probability_{name}": "number" for name in self._names}
-        return found | {"warnings": "warnings"}
+        return found | self._certainty() | {"warnings": "warnings"}
+
+    def _certainty(self) -> dict[str, str]:
+        if not self._has_certainty:
+            return {}
+        if self._spec.task == "regression":
+            return {"interval_low": "number", "interval_high": "number"}
+        return {"set": "texts"}
 
     def encode(self, answered: Sequence[Answered]) -> bytes:
         """Return the rows of a part as bytes."""
@@ -86,8 +94,15 @@ class Format:
             found["class"] = _picked(list(self._names), answers.chosen)
             found["probability"] = answers.values
             found |= {f"probability_{name}": answers.scores[:, i] for i, name in enumerate(self._names)}
+        if answers.interval is not None:
+            found["interval_low"], found["interval_high"] = answers.interval
+        if answers.sets is not None:
+            found["set"] = _picked(self._written(answers.sets.distinct), answers.sets.codes)
         found["warnings"] = self._warnings(one, n_rows)
         return {name: found[name] for name in self.columns()}
+
+    def _written(self, lists: list[list[str]]) -> list[Any]:
+        return list(map(_json, lists)) if self._kind == "csv" else lists
 
     def _predicted(self) -> list[Any]:
         labels = list(self._spec.labels)
@@ -120,7 +135,7 @@ class Format:
                 found["class"], found["probability"] = self._names[chosen[i]], values[i]
                 found["probabilities"] = dict(zip(self._names, scores[i], strict=True))
             found["warnings"] = one.warnings(i) if one.common or i in answers.warnings else []
-            yield found
+            yield found | answers.certainty(i)
         assert len(predictions) == n_rows  # noqa: S101  each row has one
 
     def head(self) -> bytes:
@@ -167,11 +182,11 @@ def _picked(values: list[Any], positions: Any) -> Any:
     return [values[position] for position in positions.tolist()]
 
 
-def _arrow(tables: Sequence[Table], columns: dict[str, str], warnings: Any) -> Any:
+def _arrow(tables: Sequence[Table], columns: dict[str, str], nested: dict[str, Any]) -> Any:
     import pyarrow as pa
 
     kinds = {"integer": pa.int64(), "number": pa.float64(), "text": pa.string(), "boolean": pa.bool_()}
-    schema = pa.schema([(name, kinds.get(kind, warnings)) for name, kind in columns.items()])
+    schema = pa.schema([(name, (kinds | nested)[kind]) for name, kind in columns.items()])
 
     def batch(table: Table) -> Any:
         # NaN is what a regression gives where it gave no number.
@@ -193,28 +208,30 @@ def _csv(table: Table, columns: dict[str, str]) -> bytes:
 
     target = io.BytesIO()
     options = arrow_csv.WriteOptions(include_header=False)
-    arrow_csv.write_csv(_arrow([table], columns, pa.string()), target, options)
+    as_text = {"warnings": pa.string(), "texts": pa.string()}
+    arrow_csv.write_csv(_arrow([table], columns, as_text), target, options)
     return target.getvalue()
 
 
-def _warning_list() -> Any:
+def _lists() -> dict[str, Any]:
     import pyarrow as pa
 
-    return pa.list_(pa.struct([(name, pa.string()) for name in ("code", "feature", "detail")]))
+    warning = pa.struct([(name, pa.string()) for name in ("code", "feature", "detail")])
+    return {"warnings": pa.list_(warning), "texts": pa.list_(pa.string())}
 
 
 def _parquet(tables: Sequence[Table], columns: dict[str, str]) -> bytes:
     from pyarrow import parquet as arrow_parquet
 
     target = io.BytesIO()
-    arrow_parquet.write_table(_arrow(tables, columns, _warning_list()), target)
+    arrow_parquet.write_table(_arrow(tables, columns, _lists()), target)
     return target.getvalue()
 
 
 def _join_parquet(parts: Iterator[IO[bytes]], target: IO[bytes], columns: dict[str, str]) -> None:
     from pyarrow import parquet as arrow_parquet
 
-    schema = _arrow([], columns, _warning_list()).schema
+    schema = _arrow([], columns, _lists()).schema
     with arrow_parquet.ParquetWriter(target, schema) as writer:
         for part in parts:
             with part:

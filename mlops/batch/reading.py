@@ -6,7 +6,7 @@ Rows that are none (no JSON, not UTF-8) are set aside with the reason; they stop
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,10 +16,10 @@ from mlops.batch.cutting import Part
 from mlops.batch.places import has_arrow
 from model.bulk.cells import Cells, Chunk, ObjectCells, Unreadable
 from model.bulk.checking import BulkSchema
-from model.columns import from_text, shown
+from model.columns import shown
+from model.csv_body import row_of
 from model.frame import TableError
 from model.schema import parse_json
-from model.spec import Spec
 from utils.errors import BadRequestError, Fault
 
 ROWS_AT_ONCE = 100_000
@@ -57,7 +57,7 @@ def _arrow_csv(content: bytes, part: Part, schema: BulkSchema) -> Chunk | None:
     """Return the rows, None where they are not as regular as Arrow wants them."""
     from model.bulk.arrow_cells import CsvRows, TextCells
 
-    features, data = schema.spec.features, schema.spec.data
+    features, data = schema.spec.features, part.data or schema.spec.data
     known = [name for name in part.header if name in schema.known]
     numbers = [n for n in known if n in features and features[n].type in ("number", "integer")]
     rows = CsvRows(content, part.header, data)
@@ -77,38 +77,29 @@ def _numbers(part: Part) -> Any:
 
 def _plain_csv(content: bytes, part: Part, schema: BulkSchema) -> Chunk:
     """Read rows as a request's are read: short ones lack their last fields, long ones have one too many."""
-    data, unreadable = schema.spec.data, []
+    data, unreadable = part.data or schema.spec.data, []
     csv.field_size_limit(max(csv.field_size_limit(), len(content)))
     text = io.StringIO(content.decode(data.encoding, errors="surrogateescape"), newline="")
-    rows = list(csv.DictReader(text, part.header, restkey="", delimiter=data.separator))
+    rows = [cells for cells in csv.reader(text, delimiter=data.separator) if cells]
     if len(rows) != part.n_rows:
         where = f"rows {part.first_row} to {part.first_row + part.n_rows - 1}"
         raise TableError(f"{part.file.name}: {where} cannot be told apart; look for lone quotes or returns.")
     kept: list[Numbered] = []
-    for number, row in enumerate(rows, part.first_row):
-        if _is_text(row):
-            kept.append((number, {name: _value(name, cell, schema.spec) for name, cell in row.items()}))
+    for number, cells in enumerate(rows, part.first_row):
+        if _is_text(cells):
+            kept.append((number, row_of(part.header, cells, schema.spec, data)))
         else:
             fault = Fault("#", "encoding", f"The row is not {data.encoding}.")
             unreadable.append(Unreadable(number, [fault], None))
     return _of_dicts(kept, unreadable, schema, part.header)
 
 
-def _is_text(row: Mapping[str, Any]) -> bool:
+def _is_text(cells: Sequence[str]) -> bool:
     try:
-        "".join(map(str, row.values())).encode()
+        "".join(cells).encode()
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _value(name: str, cell: Any, spec: Spec) -> Any:
-    if name not in spec.features:
-        return cell
-    feature, text = spec.features[name], cell or ""
-    if feature.type in ("number", "integer"):
-        text = text.replace(spec.data.decimal, ".")
-    return from_text(text, feature, spec.data.missing_values)
 
 
 def _ndjson(content: bytes, first_row: int, schema: BulkSchema) -> Chunk:
@@ -158,7 +149,8 @@ def _of_dicts(
     columns: dict[str, Cells] = {
         name: ObjectCells([row.get(name) for row in dicts]) for name in names if name in schema.known
     }
-    unknown = [name for name in common if name not in schema.known]
+    # A short row lacks its last columns, known or not.
+    unknown = [n for n in common if n not in schema.known and all(n in row for row in dicts)]
     odd = {name for name in names if name not in schema.known and name not in unknown}
     unknown_in = {
         i: [n for n in row if n in odd] for i, row in enumerate(dicts) if odd and not odd.isdisjoint(row)

@@ -18,13 +18,14 @@ from mlops.batch.cutting import PART_BYTES, Part, columns_of, parts
 from mlops.batch.formats import Format
 from mlops.batch.places import File, files, kind_of
 from mlops.batch.scoring import MODEL_FILE, Order, score_part
-from mlops.batch.shipping import Store, ship
+from mlops.batch.shipping import Log, ship, ship_refusals
 from mlops.batch.workfolder import BAD, OUT, Done, Packed, Plan, WorkFolder
 from model import artifact
-from model.artifact import GOLDEN, GRAPH, PIPELINE, Manifest
+from model.artifact import Manifest
 from model.bulk.checking import required_but_absent
 from model.frame import TableError
 from model.spec import Spec
+from model.versions import SERVED
 from utils.time import prediction_ids
 
 UNDER_WAY = 3  # parts a thread, so that none waits for the next
@@ -36,13 +37,13 @@ OnPart = Callable[[Part, Done], None]
 class Request:
     """What is asked for.
 
-    ``log`` gets the answers, None where they are not to be logged. ``part_bytes`` is about how much of a file
-    a worker takes at once.
+    ``log`` keeps the answers, None where they are not to be logged. ``part_bytes`` is about how much of a
+    file a worker takes at once.
     """
 
     input: str
     output: str
-    log: Store | None = None
+    log: Log | None = None
     address: str | None = None
     n_workers: int = 2
     part_bytes: int = PART_BYTES
@@ -116,7 +117,7 @@ class Run:
 
     def _check_columns(self) -> None:
         for file in self._files:
-            columns = columns_of(file, self._spec.data)
+            columns = columns_of(file, self._spec)
             if columns is not None:
                 _require(self._spec, file, columns)
 
@@ -135,12 +136,12 @@ class Run:
         start = perf_counter()
         if self._request.is_restart:
             self._folder.remove()
-        order = Order(self._folder, self._begun(), self._kind, len(self._files) > 1)
+        order = self._order()
         summary = Summary(self._manifest.model, order.plan.version, self._request.output)
         with client(self._request.address, self._request.n_workers) as workers:
             for part, done in _Ordered(workers, order, self._parts(), summary):
                 if self._request.log is not None:
-                    ship(self._folder, part.index, self._request.log)
+                    self._ship(self._request.log, order.plan, part, done)
                     summary.logged += done.n_scored
                 summary.add(done)
                 summary.parts += 1
@@ -150,11 +151,19 @@ class Run:
         summary.seconds = round(perf_counter() - start, 3)
         return summary
 
+    def _order(self) -> Order:
+        key = self._request.log.redaction_key if self._request.log else b""
+        return Order(self._folder, self._begun(), self._kind, len(self._files) > 1, key)
+
+    def _ship(self, log: Log, plan: Plan, part: Part, done: Done) -> None:
+        ship(self._folder, part.index, log.predictions)
+        ship_refusals(plan.id, plan.model, part.index, done, log.refusals)
+
     def _parts(self) -> Iterator[Part]:
-        return parts(self._files, self._spec.data, self._request.part_bytes)
+        return parts(self._files, self._spec, self._request.part_bytes)
 
     def _begun(self) -> Plan:
-        names = [name for name in (GOLDEN, PIPELINE, GRAPH) if name in self._manifest.parts]
+        names = [name for name in SERVED if name in self._manifest.parts]
         packed = Packed(self._manifest, {name: self._part_of(name) for name in names})
         content = msgspec.msgpack.encode(packed)
         plan = self._folder.joined(self._plan(artifact.digest(content)))
@@ -168,6 +177,7 @@ class Run:
             version=self._manifest.version,
             digest=digest,
             is_logged=self._request.log is not None,
+            redacted=list(self._request.log.redacted) if self._request.log else [],
             inputs=[(file.url, file.size, file.changed) for file in self._files],
             part_bytes=self._request.part_bytes,
             id=f"batch-{uuid.uuid4().hex}",
@@ -175,7 +185,7 @@ class Run:
         )
 
     def _put_together(self, order: Order, summary: Summary) -> None:
-        form = Format(self._spec, self._kind, is_logged=order.plan.is_logged, has_files=order.has_files)
+        form = Format(self._manifest, self._kind, is_logged=order.plan.is_logged, has_files=order.has_files)
         outs = self._folder.parts(summary.parts, OUT)
         _replace(self._request.output, lambda target: form.join(outs, target), self._compression)
         bad = refused_path(self._request.output)

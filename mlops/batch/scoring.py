@@ -5,8 +5,9 @@ the signature. So a worker needs neither MongoDB nor the signing key.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
@@ -19,6 +20,8 @@ from mlops.batch.places import Kind
 from mlops.batch.reading import chunks
 from mlops.batch.workfolder import BAD, LOG, OUT, Done, Packed, Plan, WorkFolder
 from mlops.record import LoggedRequest, decode, documents, encode
+from mlops.redaction import Redaction
+from mlops.rejections import count, sample_of
 from model import artifact
 from model.answer import Judge
 from model.bulk.answers import Answers, answers, scored
@@ -34,12 +37,17 @@ MODEL_FILE = "model.bin"
 
 @dataclass(frozen=True)
 class Order:
-    """What all parts of a run have in common."""
+    """What all parts of a run have in common; ``redaction_key`` stays in memory."""
 
     folder: WorkFolder
     plan: Plan
     kind: Kind
     has_files: bool
+    redaction_key: bytes = field(default=b"", repr=False)
+
+    def redaction(self) -> Redaction:
+        """Return what the log does not get to see."""
+        return Redaction(self.plan.redacted, lambda: self.redaction_key)
 
 
 @dataclass(frozen=True)
@@ -54,20 +62,34 @@ class Scorer:
 def score_part(part: Part, order: Order) -> Done:
     """Score a part and keep what came of it in the folder of the run."""
     scorer = _scorer(order.folder, order.plan.digest)
-    form = Format(scorer.version.spec, order.kind, is_logged=order.plan.is_logged, has_files=order.has_files)
+    form = Format(
+        scorer.version.manifest, order.kind, is_logged=order.plan.is_logged, has_files=order.has_files
+    )
     found = [_Chunk(part, order, scorer, chunk) for chunk in chunks(part, scorer.schema)]
     files = {OUT: form.encode([one.answered for one in found if len(one.checked.rows)])}
     files[BAD] = b"".join(one.refused_lines() for one in found)
     if order.plan.is_logged:
         files[LOG] = b"".join(one.logged() for one in found if len(one.checked.rows))
+    reasons, sample = _counted(found) if order.plan.is_logged else ({}, None)
     done = Done(
         n_rows=sum(len(one.checked.rows) + len(one.refused) for one in found),
         n_scored=sum(len(one.checked.rows) for one in found),
         n_refused=sum(len(one.refused) for one in found),
         n_warned=sum(one.n_warned for one in found),
+        reasons=reasons,
+        sample=sample,
     )
     order.folder.finish(part.index, files, done)
     return done
+
+
+def _counted(found: Sequence["_Chunk"]) -> tuple[dict[str, int], dict[str, str] | None]:
+    """Return why rows were refused, as refused requests are counted, and one of the faults."""
+    faults = [fault for one in found for refused in one.refused for fault in refused.faults]
+    reasons: Counter[str] = Counter()
+    for fault in faults:
+        count(fault, reasons)
+    return dict(reasons), sample_of(faults[-1]) if faults else None
 
 
 @lru_cache(maxsize=2)
@@ -79,7 +101,8 @@ def _scorer(folder: WorkFolder, digest: str) -> Scorer:
     version = loaded(
         packed.manifest, lambda name: artifact.checked(packed.manifest, name, packed.parts[name])
     )
-    return Scorer(version, BulkSchema(version.spec), Judge(version.spec, version.threshold))
+    judge = Judge(version.spec, version.threshold, version.conformal)
+    return Scorer(version, BulkSchema(version.spec), judge)
 
 
 class _Chunk:
@@ -96,7 +119,7 @@ class _Chunk:
         ]
         self.checked = checked if is_taken.all() else checked.take(is_taken)
         self.refused: Sequence[Refused] = sorted([*checked.refused, *late], key=lambda one: one.row)
-        self._answers: Answers = answers(scorer.judge, scores, self.checked)
+        self._answers: Answers = answers(scorer.judge, scores, self.checked, scorer.version.detector)
         self._latency_ms = (perf_counter() - start) * 1_000
 
     @property
@@ -149,6 +172,7 @@ class _Chunk:
             checked.subjects if spec.subject else None,
             {spec.id: checked.references} if spec.id else None,
         )
+        record = self._order.redaction().apply(record, spec.subject)
         found = documents(decode(encode(record)), plan.id, int(self._positions()[0]))
         numbered = zip(found, checked.rows.tolist(), strict=True)
         return b"".join(as_bson(document | {"row": row}) for document, row in numbered)

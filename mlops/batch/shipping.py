@@ -1,13 +1,17 @@
 """Answers of a run into MongoDB: part after part in the order of the rows, each once, however often sent.
 
 The prediction ids were given when the run began, so what is sent again after a kill is there already; and
-rows become visible in their order, so that whoever counts the log misses none.
+rows become visible in their order, so that whoever counts the log misses none. Refusals are counted once,
+too: those of a part are stored under an id of their own.
 """
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
 
-from mlops.batch.workfolder import LOG, WorkFolder
+from mlops.batch.workfolder import LOG, Done, WorkFolder
+from utils.time import now
 
 DOCUMENTS_AT_ONCE = 1_000
 
@@ -17,6 +21,35 @@ class Store(Protocol):
 
     def add_many(self, documents: list[bytes]) -> int:
         """Store all that is not stored yet and return how many that were."""
+
+
+class Refusals(Protocol):
+    """Where refusals are counted; see ``utils.mongo.rejections.RejectionStore``."""
+
+    def add(
+        self, model: str, reasons: Mapping[str, int], sample: Any, at: datetime, batch: str | None = None
+    ) -> None:
+        """Store how many rows were refused for which reason, once for the same ``batch``."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """Where a run's answers and refusals are kept.
+
+    ``redacted`` are the fields of which it sees nothing or less, ``redaction_key`` the key of hashes; see
+    ``mlops.redaction``.
+    """
+
+    predictions: Store
+    refusals: Refusals
+    redacted: tuple[str, ...] = ()
+    redaction_key: bytes = field(default=b"", repr=False)
+
+
+def ship_refusals(run_id: str, model: str, index: int, done: Done, store: Refusals) -> None:
+    """Count the rows of a part that were refused, unless they are. Raises as ``ship`` does."""
+    if done.reasons:
+        store.add(model, done.reasons, done.sample, now(), f"{run_id}-{index:06d}")
 
 
 def ship(folder: WorkFolder, index: int, store: Store) -> None:

@@ -30,6 +30,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         Of the version as it is in the folder.
     is_logged : bool
         Whether answers go to MongoDB.
+    redacted : list of str
+        What the log does not get to see; see ``mlops.redaction``.
     inputs : list of tuple
         URL, size and change of each file.
     part_bytes : int
@@ -48,20 +50,23 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     part_bytes: int
     id: str
     first_id: str
+    redacted: list[str] = []
 
     def same_as(self, other: "Plan") -> bool:
         """Tell whether another run would do the same."""
-        names = ("model", "version", "is_logged", "inputs", "part_bytes")
+        names = ("model", "version", "is_logged", "redacted", "inputs", "part_bytes")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
 
 class Done(msgspec.Struct, frozen=True):
-    """What became of the rows of a part."""
+    """What became of the rows of a part; of a logged run also why rows were refused, and one such fault."""
 
     n_rows: int
     n_scored: int
     n_refused: int
     n_warned: int
+    reasons: dict[str, int] = {}
+    sample: dict[str, str] | None = None
 
 
 class Packed(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model.bulk.cells import Cells, Chunk, Flags, Floats
 from model.columns import MAX_EXACT, Column, Remarks, RowWarning, Value, number, shown
-from model.schema import Scalar
+from model.schema import MAX_UNKNOWN, Scalar
 from model.spec import Spec
 from utils.errors import Fault
 
@@ -116,7 +116,7 @@ class BulkSchema:
 
     def unknown(self, names: Sequence[str], remarks: Remarks) -> None:
         """Remark on columns that the spec does not know."""
-        for name in names:
+        for name in names[:MAX_UNKNOWN]:
             detail = f"{shown(name)} is not a field of {self.spec.name}; it was ignored."
             remarks.odd(name, "unknown_field", detail, is_refused=self.spec.strict)
 
@@ -210,8 +210,8 @@ class _Check:
                 if row not in bad and found.warnings
             },
             common=common,
-            references=self._values(self._spec.id, is_kept),
-            subjects=self._values(self._spec.subject, is_kept),
+            references=self._values(self._spec.id, is_kept, kept),
+            subjects=self._values(self._spec.subject, is_kept, kept),
             refused=sorted(refused, key=lambda one: one.row),
             columns=kept,
         )
@@ -231,13 +231,16 @@ class _Check:
             table[:, i] = texts[one.codes]
         return table
 
-    def _values(self, name: str | None, is_kept: Flags) -> list[Scalar]:
+    def _values(self, name: str | None, is_kept: Flags, kept: Sequence[_Read]) -> list[Scalar]:
         if name is None:
             return []
+        if name in self._spec.features:
+            return kept[list(self._spec.features).index(name)].logged()
         cells = self._chunk.columns.get(name)
         if cells is None:
             return [None] * int(is_kept.sum())
         found, codes = cells.encoded()
+        found = [value if isinstance(value, Scalar) else None for value in found]
         return [found[code] for code in codes[is_kept].tolist()]
 
 

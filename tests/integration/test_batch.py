@@ -13,6 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from mlops.batch.running import Request, Run, begun
+from mlops.batch.shipping import Log
 from mlops.operations import Operations
 from mlops.services import build
 from model.frame import TableError
@@ -21,6 +22,8 @@ from tests.running import LOG, ROOT, Service, environment, free_port, run, wait_
 from utils import settings as all_settings
 from utils.errors import ConflictError, UnavailableError
 from utils.mongo import connection
+from utils.mongo.rejections import RejectionStore
+from utils.time import now
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +72,10 @@ def score(operations, cluster):
     """Score a file on the cluster and return the summary."""
 
     def scored(source, target, *, is_logged=False, **given):
-        log = operations.services.predictions if is_logged else None
+        services = operations.services
+        log = Log(services.predictions, RejectionStore(services.db)) if is_logged else None
         request = Request(str(source), str(target), log, cluster, part_bytes=1_000, **given)
-        registry = operations.services.registry
+        registry = services.registry
         version = begun(request, "small") or registry.champion("small")
         manifest = registry.manifest("small", version)
         one = Run(request, manifest, lambda name: registry.part("small", version, name))
@@ -207,8 +211,10 @@ class Failing:
 def test_what_is_logged_is_there_once_after_an_interruption_and_counted(operations, score, cluster, tmp_path):
     source, target = write(tmp_path / "rows.csv", 900, {4: "x,1"}), tmp_path / "scored.csv"
     registry, store = operations.services.registry, operations.services.predictions
+    begun_at, refusals = now(), RejectionStore(operations.services.db)
     version = registry.champion("small")
-    request = Request(str(source), str(target), Failing(store, 4), cluster, part_bytes=1_000)
+    log = Log(Failing(store, 4), refusals)
+    request = Request(str(source), str(target), log, cluster, part_bytes=1_000)
     first = Run(request, registry.manifest("small", version), lambda n: registry.part("small", version, n))
     with pytest.raises(UnavailableError):
         first.run(lambda part, done: None)
@@ -223,6 +229,7 @@ def test_what_is_logged_is_there_once_after_an_interruption_and_counted(operatio
     assert [one["row"] for one in stored] == [i for i in range(1, 901) if i != 4]
     assert stored[0]["features"] == {"a": 0.01, "b": -2.0} and stored[0]["version"] == version
     assert n_first + operations.monitor.counter.count_new() == 899
+    assert refusals.counts("small", begun_at, now()) == {"type a": 1}
 
 
 def test_a_run_of_other_input_is_not_mixed_with_an_interrupted_one(score, tmp_path):
@@ -254,7 +261,7 @@ def dead(address):
     return client(address, 1)
 
 
-def test_a_killed_command_goes_on_where_it_was(settings, tmp_path):
+def test_a_killed_command_goes_on_where_it_was(settings, cluster, tmp_path):
     source, target = write(tmp_path / "rows.csv", 6_000), tmp_path / "scored.csv"
     command = [
         "mlops",
@@ -263,6 +270,8 @@ def test_a_killed_command_goes_on_where_it_was(settings, tmp_path):
         str(source),
         str(target),
         "--log",
+        "--workers",
+        "1",
         "--part-bytes",
         "4000",
         "--json",
@@ -276,7 +285,8 @@ def test_a_killed_command_goes_on_where_it_was(settings, tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
 
-    done = run(*command, **settings)
+    # On workers that run already: another way to work does not make it another run.
+    done = run(*command, **settings, DASK_SCHEDULER_ADDRESS=cluster)
 
     summary = json.loads(done.stdout)
     assert done.returncode == 0 and summary["resumed_parts"] > 2 and summary["rows"] == 6_000

@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 from mlops.batch.cutting import parts
 from mlops.batch.places import File, files, kind_of
 from model.frame import TableError
-from model.spec import Data
+from model.spec import loads
 
-DATA = Data(train="x.csv")
+SPEC = loads(
+    "{name: any, task: regression, target: {name: y}, data: {train: x.csv}, features: {x: {type: category}}}"
+)
 TEXT = st.text(st.sampled_from('a",\n\r é'), max_size=6)
 
 
 def cut(path, part_bytes):
     """The content of each part, with its numbers."""
     content = path.read_bytes()
-    found = list(parts(files(str(path)), DATA, part_bytes))
+    found = list(parts(files(str(path)), SPEC, part_bytes))
     return [(one, content[one.start : one.stop]) for one in found]
 
 
@@ -60,7 +62,7 @@ def test_numbers_go_on_over_parts_and_files(tmp_path):
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text("x\n" + "1\n" * 10)
 
-    found = list(parts(files(str(tmp_path)), DATA, 8))
+    found = list(parts(files(str(tmp_path)), SPEC, 8))
 
     assert [(p.file.name, p.first, p.first_row) for p in found if p.first_row == 1] == [
         ("a.csv", 0, 1),
@@ -73,19 +75,26 @@ def test_a_compressed_file_is_cut_as_the_plain_one(tmp_path):
     (tmp_path / "a.csv").write_bytes(text)
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text))
 
-    packed = [part.content for part in parts(files(str(tmp_path / "a.csv.gz")), DATA, 50)]
+    packed = [part.content for part in parts(files(str(tmp_path / "a.csv.gz")), SPEC, 50)]
 
     assert packed == [content for _, content in cut(tmp_path / "a.csv", 50)]
 
 
 @pytest.mark.parametrize(
-    "text, words", [("", "is empty"), ("x,x\n1,2\n", "two columns 'x'"), ("\xff", "not utf-8")]
+    "text, words", [("", "is empty"), ("\xff", "not utf-8"), ("x\ry\n", "cannot be read")]
 )
 def test_a_header_that_cannot_be_used_is_told(tmp_path, text, words):
     (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
 
     with pytest.raises(TableError, match=words):
         cut(tmp_path / "a.csv", 100)
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_columns_are_called_as_in_training(tmp_path, start):
+    (tmp_path / "a.csv").write_text(start + ",x,x\n1,2,3\n", encoding="utf-8")
+
+    assert cut(tmp_path / "a.csv", 100)[0][0].header == ("Unnamed: 0", "x", "x.1")
 
 
 def test_an_open_quote_is_told_and_not_read_for_ever(tmp_path, monkeypatch):
@@ -100,7 +109,7 @@ def test_a_damaged_archive_is_told(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"x\n" + b"1\n" * 10_000)[:-20])
 
     with pytest.raises(TableError, match="cannot be read"):
-        list(parts(files(str(tmp_path)), DATA))
+        list(parts(files(str(tmp_path)), SPEC))
 
 
 def test_files_are_found_by_path_folder_and_pattern(tmp_path):
@@ -125,7 +134,7 @@ def test_a_file_of_a_web_server_is_cut_as_one_on_the_disk(tmp_path):
     Thread(target=server.serve_forever, daemon=True).start()
 
     with closing(server.socket):
-        found = list(parts(files(f"http://127.0.0.1:{server.server_port}/a.csv"), DATA, 60))
+        found = list(parts(files(f"http://127.0.0.1:{server.server_port}/a.csv"), SPEC, 60))
         server.shutdown()
 
     assert [(p.start, p.stop) for p in found] == [(p.start, p.stop) for p, _ in cut(tmp_path / "a.csv", 60)]

@@ -96,7 +96,7 @@ def one_by_one(read):
 def column_by_column(path, part_bytes=10_000):
     """The same from a file."""
     schema, found = BulkSchema(SPEC), {}
-    for part in parts(files(str(path)), SPEC.data, part_bytes):
+    for part in parts(files(str(path)), SPEC, part_bytes):
         for chunk in chunks(part, schema):
             checked = schema.check(chunk)
             for i, row in enumerate(checked.rows.tolist()):
@@ -185,7 +185,7 @@ def test_parquet_is_cut_within_row_groups(tmp_path):
     n_rows = 5_000
     parquet.write_table(pa.table({"price": np.arange(n_rows) % 500}), tmp_path / "rooms.parquet")
 
-    cut = list(parts(files(str(tmp_path)), SPEC.data, 80_000))
+    cut = list(parts(files(str(tmp_path)), SPEC, 80_000))
     found = column_by_column(tmp_path / "rooms.parquet", 80_000)
 
     assert len(cut) == 5 and sum(part.n_rows for part in cut) == n_rows
@@ -206,7 +206,7 @@ class Picky:
 
 def test_a_row_that_the_pipeline_refuses_does_not_stop_the_others(tmp_path):
     table = [{"price": -1 if i in (3, 8) else i} for i in range(10)]
-    part = next(parts(files(str(write_csv(tmp_path / "a.csv", table))), SPEC.data))
+    part = next(parts(files(str(write_csv(tmp_path / "a.csv", table))), SPEC))
     checked = BulkSchema(SPEC).check(next(chunks(part, BulkSchema(SPEC))))
 
     scores, is_taken, faults = scored(Picky(), checked)
