@@ -82,10 +82,7 @@ class Alarms:
                 ("drift/segments", "Drift of segments", result.segments),
             )
         ]
-        every = [*findings, *groups]
-        if confirmation.of > 1:
-            every = [replace(one, is_wrong=self._confirmed(model, one, confirmation)) for one in every]
-        self.tell(model, version, every, at)
+        self.tell(model, version, [*findings, *groups], at, confirmation)
 
     def _confirmed(self, model: str, finding: Finding, confirmation: Confirmation) -> bool | None:
         """Return a finding's verdict, None while it is wrong but not often enough."""
@@ -100,8 +97,17 @@ class Alarms:
         """Open an alert where fewer rows come than usual, or none, and resolve it when they are back."""
         self.tell(model, version, [_of_activity(one) for one in found], at)
 
-    def tell(self, model: str, version: str, findings: Sequence[Finding], at: datetime) -> None:
-        """Open an alert for each finding that is wrong, and resolve those that are well again."""
+    def tell(
+        self,
+        model: str,
+        version: str,
+        findings: Sequence[Finding],
+        at: datetime,
+        confirmation: Confirmation = AT_ONCE,
+    ) -> None:
+        """Open an alert for each finding that is wrong often enough; resolve those that are well again."""
+        if confirmation.of > 1:
+            findings = [replace(one, is_wrong=self._confirmed(model, one, confirmation)) for one in findings]
         for finding in findings:
             if finding.is_wrong:
                 self._open(model, version, finding, at)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mlops.alerts import Alarms, Finding
+from mlops.alerts import Alarms, Confirmation, Finding
 from mlops.tracking.fanout import Trackers
 from model import quality
 from model.artifact import Manifest
@@ -159,7 +159,8 @@ class QualityMonitor:
 
     def _tell(self, spec: Spec, report: Mapping[str, Any], at: datetime) -> None:
         part = next(one for one in report["versions"] if one["version"] == report["version"])
-        self.alarms.tell(spec.name, report["version"], findings(spec, report, part), at)
+        confirmation = Confirmation(spec.quality.alert_after or 1, spec.quality.alert_of or 1)
+        self.alarms.tell(spec.name, report["version"], findings(spec, report, part), at, confirmation)
         values = {f"quality/{n}": m["value"] for n, m in part["metrics"].items() if m["value"] is not None}
         values["quality/labelled"] = float(part["n_labelled"])
         self.trackers.log_series(spec.name, report["version"], report["window_end"], values)

@@ -180,14 +180,14 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """When the quality on labelled predictions is an alarm.
 
     ``metric`` is watched (that of the promotion where it is left out): below ``floor``, or below training by
-    more than chance. Windows with fewer than ``min_labels`` labelled rows are no alarm.
+    more than chance. Windows with fewer than ``min_labels`` labelled rows are no alarm. People are told once
+    ``alert_after`` of the last ``alert_of`` checks found it.
     """
 
     metric: str | None = None
     floor: float | None = None
     min_labels: Annotated[int, Meta(ge=10)] = 50
     window_hours: Annotated[int, Meta(ge=1, le=2160)] = 24
-    segments: Annotated[tuple[str, ...], Meta(max_length=4)] = ()
     alert_after: Annotated[int, Meta(ge=1, le=48)] | None = None
     alert_of: Annotated[int, Meta(ge=1, le=48)] | None = None
 
@@ -363,6 +363,8 @@ def _problems(spec: Spec) -> Iterable[str]:
         if not alias.startswith("/"):
             yield f"alias {alias!r} must start with / - at `$.aliases`"
     yield from _drift_problems(spec.drift)
+    yield from _alert_problems("drift", spec.drift)
+    yield from _alert_problems("quality", spec.quality)
     for name, one in spec.promotion.slices.items():
         yield from _slice_problems(spec, name, one)
     for name, feature in spec.features.items():
@@ -379,6 +381,14 @@ def _segment_problems(spec: Spec, name: str) -> Iterable[str]:
         yield f"{name!r} is a {spec.features[name].type}; categories and booleans make segments{place}"
 
 
+def _alert_problems(place: str, section: Drift | Quality) -> Iterable[str]:
+    after, of = section.alert_after, section.alert_of
+    if (after is None) != (of is None):
+        yield f"say both, alert_after and alert_of - at `$.{place}.alert_after`"
+    if after and of and after > of:
+        yield f"it cannot be more than alert_of - at `$.{place}.alert_after`"
+
+
 def _drift_problems(drift: Drift) -> Iterable[str]:
     start, end = drift.reference_from, drift.reference_to
     if drift.reference == "window" and (start is None or end is None):
@@ -386,10 +396,6 @@ def _drift_problems(drift: Drift) -> Iterable[str]:
     for name, moment in (("reference_from", start), ("reference_to", end)):
         if moment is not None and moment.tzinfo is None:
             yield f"say the zone, as in 2026-01-31T00:00:00Z - at `$.drift.{name}`"
-    if (drift.alert_after is None) != (drift.alert_of is None):
-        yield "say both, alert_after and alert_of - at `$.drift.alert_after`"
-    if drift.alert_after and drift.alert_of and drift.alert_after > drift.alert_of:
-        yield "it cannot be more than alert_of - at `$.drift.alert_after`"
     if start and end and start.tzinfo and end.tzinfo and start >= end:
         yield "it must be before reference_to - at `$.drift.reference_from`"
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from aiosmtpd.controller import Controller
 
-from mlops.alerts import Alarms, Finding
+from mlops.alerts import Alarms, Confirmation, Finding
 from mlops.channels import EmailChannel, Notifier, WebhookChannel
 from mlops.tracking import Limits
 from tests.running import free_port, wait_until
@@ -97,6 +97,18 @@ def test_drift_over_48_hourly_checks_is_one_mail_opened_two_reminders_and_one_re
     expected = ["opened", "reminder", "reminder", "resolved"]
     assert hook.states == expected
     assert mailbox.subjects == [f"Drift of tempo in songs: {state}" for state in expected]
+
+
+@pytest.mark.parametrize(
+    ("states", "is_open"), [([True, False, True], True), ([True, False, False, True], False)]
+)
+def test_an_alert_may_wait_until_two_of_three_checks_agree(store, states, is_open):
+    alarms = Alarms(store, Notifier([]))
+
+    for hour, is_wrong in enumerate(states):
+        alarms.tell("songs", "3", [finding(is_wrong)], START + hour * HOUR, Confirmation(2, 3))
+
+    assert store.is_open("songs", "drift/tempo") == is_open
 
 
 def test_what_comes_and_goes_is_one_alert(store, mailbox, hook):
