@@ -1,6 +1,7 @@
 """Fixtures that many tests share: a real MongoDB, and a database of one's own in it."""
 
 import logging
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -8,6 +9,10 @@ import pytest
 
 from utils import embedded_mongo
 from utils.mongo import connection
+
+# Before scikit-learn is loaded, here and in all processes that tests start: on small tables, threads that
+# wait for each other take half of the time, and most of it on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ def settings(mongo_uri, tmp_path_factory):
     found |= {"SIGNING_KEY": "the key of these tests"}
     with Service(tmp_path_factory.mktemp("service"), **found) as service:
         wait_until(lambda: alive(service), 60)
-        yield found | {"VIGIA_URL": service.url, "NOTEBOOK_ROWS": 600}
+        yield found | {"VIGIA_URL": service.url, "NOTEBOOK_ROWS": 400}
     db = connection.connect(mongo_uri, found["MONGO_DB"])
     db.client.drop_database(db.name)
     connection.close(db)
