@@ -159,6 +159,7 @@ class Shipper:
         if self._thread.is_alive():
             return False
         self.books.publish()
+        self.books.close()
         for spool in self._adopted:
             spool.close()
         return True

@@ -15,6 +15,9 @@ from utils.mongo import connection
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+LEVELS = {name: logging.getLogger(name).level for name in (None, "apscheduler")}
+
+
 @pytest.fixture(scope="session")
 def mongo_uri(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URI of one private MongoDB for the whole run, shared by all of its processes."""
@@ -34,10 +37,7 @@ def db(mongo_uri: str) -> Iterator[connection.Database]:
 
 
 @pytest.fixture(autouse=True)
-def log_settings() -> Iterator[None]:
-    """Undo what a command that a test calls in this process set for all loggers."""
-    root = logging.getLogger()
-    level, apscheduler = root.level, logging.getLogger("apscheduler").level
-    yield
-    root.setLevel(level)
-    logging.getLogger("apscheduler").setLevel(apscheduler)
+def log_levels() -> None:
+    """Undo what a command that an earlier test or a fixture called in this process set for all loggers."""
+    for name, level in LEVELS.items():
+        logging.getLogger(name).setLevel(level)

@@ -64,6 +64,7 @@ def shipper(spool, store, folder):
     store.is_away = False
     if shipper._thread.ident:
         assert shipper.stop()
+    shipper.books.close()
 
 
 def answer(spool, n_rows=1, value=98.5):
