@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -54,7 +54,10 @@ class EmbeddedMongo:
         return _is_kept(self._folder)
 
     def stop(self) -> None:
-        """Leave; the last one to leave waits until mongod has written all and ended. May be called twice."""
+        """Leave; the last one to leave waits until mongod has written all and ended. May be called twice.
+
+        It waits no more when somebody joins before the keeper sees that all have left: mongod then goes on.
+        """
         if self._users.closed:
             return
         with _locked(self._folder / "start.lock"):  # one at a time, so that exactly one is the last
@@ -62,7 +65,7 @@ class EmbeddedMongo:
             fcntl.flock(self._users, fcntl.LOCK_UN)  # closing alone would leave it to a forked child
             self._users.close()
         if is_last:
-            _wait_for_end(self._folder)
+            _wait_for_end(self._folder, unless=lambda: _is_used(self._folder))
 
     def __enter__(self) -> Self:
         return self
@@ -177,10 +180,10 @@ def _listens(folder: Path, port: int) -> bool:
     return False
 
 
-def _wait_for_end(folder: Path) -> None:
+def _wait_for_end(folder: Path, unless: Callable[[], bool] = lambda: False) -> None:
     """Wait until keeper and mongod are gone; not for ever, should one hang."""
     deadline = time.monotonic() + mongod_keeper.STOP_TIMEOUT_S + 1
-    while _is_kept(folder) or _is_held(folder / "mongod.lock"):
+    while (_is_kept(folder) or _is_held(folder / "mongod.lock")) and not unless():
         if time.monotonic() > deadline:
             raise EmbeddedMongoError("the one that runs already does not end")
         time.sleep(POLL_S)
@@ -220,6 +223,13 @@ def _is_kept(folder: Path) -> bool:
 def _is_held(path: Path) -> bool:
     with path.open("a") as lock:
         return not _try_lock(lock, fcntl.LOCK_SH)  # shared, so that two who look don't see each other
+
+
+def _is_used(folder: Path) -> bool:
+    """Return whether somebody uses this folder's mongod; the keeper that is ending it doesn't count."""
+    # Under the lock of all who look in this way, so that nobody takes the look for a user.
+    with _locked(folder / "start.lock"), (folder / "users.lock").open("a") as users:
+        return not _try_lock(users, fcntl.LOCK_EX) and _try_lock(users, fcntl.LOCK_SH)
 
 
 def _is_last_user(users: IO[str]) -> bool:

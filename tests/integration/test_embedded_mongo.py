@@ -181,6 +181,22 @@ def test_a_start_while_it_is_stopping_waits_and_starts_anew(tmp_path):
             assert notes(next_one.uri) == ["kept"]
 
 
+def test_who_leaves_does_not_wait_for_an_end_that_a_newcomer_has_put_off(tmp_path):
+    mongo = embedded_mongo.start(tmp_path)
+    keeper = keeper_pid(tmp_path)
+    os.kill(keeper, signal.SIGSTOP)  # so that the newcomer is surely there before the keeper sees nobody
+    leaving = threading.Thread(target=mongo.stop)
+    leaving.start()
+    eventually(lambda: mongo._users.closed)
+
+    with embedded_mongo.start(tmp_path) as next_one:
+        os.kill(keeper, signal.SIGCONT)
+        leaving.join(timeout=10)
+        assert not leaving.is_alive()
+        assert next_one.uri == mongo.uri
+        write(next_one.uri, "still here")
+
+
 def test_it_does_not_depend_on_the_thread_that_started_it(tmp_path):
     with ThreadPoolExecutor(1) as threads:
         mongo = threads.submit(embedded_mongo.start, tmp_path).result()
