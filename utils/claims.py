@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from utils.errors import UnavailableError
+from utils.sqlite import open_shared
 
 KEPT_S = 86_400
-BUSY_S = 2.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS claims (id TEXT PRIMARY KEY, owner TEXT NOT NULL, fingerprint BLOB NOT NULL,
@@ -110,13 +110,7 @@ class ClaimFile:
 
 def _opened(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
+    connection = open_shared(path, _SCHEMA)
+    connection.isolation_level = None  # transactions begin where this module says so
     path.chmod(0o600)
     return connection

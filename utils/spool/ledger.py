@@ -13,10 +13,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from utils.sqlite import open_shared
+
 log = logging.getLogger(__name__)
 
 FILE = "ledger.db"
-BUSY_S = 2.0
 # The row of all spools that are closed and empty.
 SETTLED = "settled"
 DAMAGE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
@@ -123,7 +124,7 @@ class Ledger:
     def _open(self) -> sqlite3.Connection:
         """Open the file; one that is none is thrown away, as the counts begin again better than never."""
         try:
-            return _opened(self._path)
+            return open_shared(self._path, _SCHEMA)
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", None) not in (
                 sqlite3.SQLITE_NOTADB,
@@ -133,16 +134,4 @@ class Ledger:
         log.error("Damaged on disk: %s. The counts of the log begin again.", self._path)
         for path in (self._path, *self._path.parent.glob(f"{FILE}-*")):
             path.unlink(missing_ok=True)
-        return _opened(self._path)
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+        return open_shared(self._path, _SCHEMA)
