@@ -4,8 +4,9 @@ Heavy (pickles); ``model.artifact`` has the light half that checks and reads.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from model import lineage, pickling
 from model import spec as specs
@@ -49,22 +50,33 @@ def pack(
     learnt_from : sequence of str
         Ids of the logged predictions among the rows.
     """
-    parts = {
-        PIPELINE: pickling.dump(trained.pipeline),
-        GOLDEN: trained.golden.to_bytes(),
-        REFERENCE: trained.reference.to_bytes(),
-    }
+    parts = _parts(trained, learnt_from)
+    trained_on = TrainedOn(source=source, digest=source_digest, **trained.trained_on)
+    return sign(_manifest(trained, version, trained_on, parts), key), parts
+
+
+class _Storable(Protocol):
+    def to_bytes(self) -> bytes: ...
+
+
+def _parts(trained: Trained, learnt_from: Sequence[str]) -> dict[str, bytes]:
+    parts = {PIPELINE: pickling.dump(trained.pipeline)}
     if trained.compiled is not None:
         parts[GRAPH] = trained.compiled
-    if trained.expectation is not None:
-        parts[EXPECTATION] = trained.expectation.to_bytes()
-    if trained.conformal is not None:
-        parts[CONFORMAL] = trained.conformal.to_bytes()
-    if trained.novelty is not None:
-        parts[NOVELTY] = trained.novelty.to_bytes()
     if learnt_from:
         parts[LINEAGE] = lineage.encode(learnt_from)
-    manifest = Manifest(
+    learnt: dict[str, _Storable | None] = {
+        GOLDEN: trained.golden,
+        REFERENCE: trained.reference,
+        EXPECTATION: trained.expectation,
+        CONFORMAL: trained.conformal,
+        NOVELTY: trained.novelty,
+    }
+    return parts | {name: one.to_bytes() for name, one in learnt.items() if one is not None}
+
+
+def _manifest(trained: Trained, version: str, trained_on: TrainedOn, parts: Mapping[str, bytes]) -> Manifest:
+    return Manifest(
         model=trained.spec.name,
         version=version,
         created_at=now(),
@@ -75,12 +87,11 @@ def pack(
         threshold=trained.threshold,
         packages=installed_packages(),
         python=python_version(),
-        trained_on=TrainedOn(source=source, digest=source_digest, **trained.trained_on),
+        trained_on=trained_on,
         seconds=trained.seconds,
         parts={name: digest(content) for name, content in parts.items()},
         not_compiled=trained.not_compiled,
     )
-    return sign(manifest, key), parts
 
 
 def file_digest(path: Path) -> str:
