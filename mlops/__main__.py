@@ -20,24 +20,22 @@ from mlops.clock import Clock
 from mlops.doctor_command import doctor_command
 from mlops.drift_command import drift_group
 from mlops.experiment_command import experiment_command
-from mlops.key_command import key_group
+from mlops.key_command import keys_group
 from mlops.labelling import Given
 from mlops.later_commands import LaterGroup
 from mlops.operations import Operations
-from mlops.progress import progress_bar
 from mlops.recount_command import recount_command
 from mlops.rollout_commands import canary_command, shadow_command
 from mlops.services import DEMO_END, Services, build, release
 from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
-from utils.errors import VigiaError
 from utils.mongo import connection
 from utils.settings import MASK, Settings, catalogue, load, origins
+from utils.terminal import as_json, errors, progress_bar, say, user
 
 DRIFT_FOUND = GATE_FAILED = 2
 CLOSE_S = 20.0
 LABELS_AT_ONCE = 5_000
-as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(cls=LaterGroup, later={"backtest": "mlops.backtest_command"})
@@ -64,10 +62,7 @@ def monitor(model: str, is_json: bool) -> None:
         operations.services.require(model)
         report = operations.monitor.on_demand(operations.services.specs[model])
         # Printed before the trackers are closed: whoever waits for the report need not wait for them.
-        if is_json:
-            _print_json(report)
-        else:
-            _print_report(report)
+        say(report, _report(report), is_json)
     sys.exit(DRIFT_FOUND if report["drift"] else 0)
 
 
@@ -98,8 +93,8 @@ def demo() -> None:
 def promote(model: str, version: str, reason: str, is_json: bool) -> None:
     """Make a version of MODEL the champion; every web process follows within seconds."""
     with _operations() as operations:
-        entry = operations.services.registry.promote(model, version, reason=reason, by=_user())
-    _say(entry, f"{model} {version} is champion.", is_json)
+        entry = operations.services.registry.promote(model, version, reason=reason, by=user())
+    say(entry, f"{model} {version} is champion.", is_json)
 
 
 @main.command()
@@ -110,8 +105,8 @@ def promote(model: str, version: str, reason: str, is_json: bool) -> None:
 def rollback(model: str, version: str | None, reason: str, is_json: bool) -> None:
     """Make an earlier version of MODEL the champion again."""
     with _operations() as operations:
-        entry = operations.services.registry.rollback(model, version, reason=reason, by=_user())
-    _say(entry, f"{model} {entry['version']} is champion again.", is_json)
+        entry = operations.services.registry.rollback(model, version, reason=reason, by=user())
+    say(entry, f"{model} {entry['version']} is champion again.", is_json)
 
 
 @main.command()
@@ -126,7 +121,7 @@ def history(model: str, is_json: bool) -> None:
         f"{e['at']:%Y-%m-%d %H:%M:%S}  {e['version']:>5}  {e['action']:<8}  {e['by']}  {e['reason']}"
         for e in entries
     ]
-    _say(entries, "\n".join(lines) or f"{model} never had a champion.", is_json)
+    say(entries, "\n".join(lines) or f"{model} never had a champion.", is_json)
 
 
 @main.command("quality")
@@ -141,7 +136,7 @@ def quality_command(model: str, windows: int, is_json: bool) -> None:
     text = (
         f"{model}: {report['verdict']}. {report['sentence']}" if report else f"{model} answered nothing yet."
     )
-    _say(report, text, is_json)
+    say(report, text, is_json)
     sys.exit(DRIFT_FOUND if report and report["verdict"] == "alarm" else 0)
 
 
@@ -153,7 +148,7 @@ def quality_command(model: str, windows: int, is_json: bool) -> None:
 @click.option("--since", type=datetime.fromisoformat, help="Learn nothing older than this instant.")
 @click.option("--because", default="", hidden=True)
 @click.option("--kind", type=click.Choice(KINDS), default="run-pipeline", hidden=True)
-@click.option("--by", default=lambda: _user(), hidden=True)
+@click.option("--by", default=lambda: user(), hidden=True)
 @click.option("--job", hidden=True, help="Belongs to this job; ends when the process that started it does.")
 @click.option("--rows", type=click.File("rb"), hidden=True, help="Further rows as JSON, already checked.")
 @as_json
@@ -180,7 +175,7 @@ def retrain(
         given = [*(msgspec.json.decode(rows.read()) if rows else []), *_rows_of(operations, model, data)]
         order = Order(model, kind, promote, by, given, since=_utc(since), because=because, tune=tune)
         outcome = operations.retrain(order, job, progress_bar(model))
-    _say(outcome, _retrained(outcome), is_json)
+    say(outcome, _retrained(outcome), is_json)
     sys.exit(0 if promote == "never" or outcome["is_promoted"] else GATE_FAILED)
 
 
@@ -227,7 +222,7 @@ def import_labels(file: Path, is_json: bool) -> None:
             accepted = [operations.labelling.put(part) for part in _parts(given, bar)]
     stored, waiting = sum(one.n_labels for one in accepted), sum(one.n_waiting for one in accepted)
     text = f"{stored} labels stored, {waiting} of them wait for their prediction."
-    _say({"labels": stored, "waiting": waiting}, text, is_json)
+    say({"labels": stored, "waiting": waiting}, text, is_json)
 
 
 def _parts(given: list[Given], bar: Any) -> Iterator[list[Given]]:
@@ -245,7 +240,7 @@ def config() -> None:
 @as_json
 def show(is_json: bool) -> None:
     """Show every setting, its value and where it comes from; secrets are masked."""
-    with _errors():
+    with errors():
         settings, given = load(os.environ), origins(os.environ)
     rows = [
         {
@@ -258,7 +253,7 @@ def show(is_json: bool) -> None:
         for setting in catalogue()
     ]
     table = "\n".join(f"{row['variable']:<22} {row['value'] or '-':<40} {row['origin']}" for row in rows)
-    _say(rows, table, is_json)
+    say(rows, table, is_json)
 
 
 def _text(settings: Settings, name: str) -> str:
@@ -269,19 +264,9 @@ def _text(settings: Settings, name: str) -> str:
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
-    """Turn an error of ours into one line and exit code 1."""
-    try:
-        yield
-    except VigiaError as error:
-        click.echo(f"{error.title}: {error.detail}", err=True)
-        sys.exit(1)
-
-
-@contextmanager
 def _operations() -> Iterator[Operations]:
     """Everything connected: to MONGO_URI, or to the private MongoDB, which is started if it does not run."""
-    with _errors():
+    with errors():
         settings = load(os.environ)
         logs.configure(settings.log_level, settings.log_format)
         if settings.mongo_uri is not None:
@@ -298,7 +283,7 @@ def _operations() -> Iterator[Operations]:
 @contextmanager
 def _services() -> Iterator[Services]:
     """The services as set, with MongoDB as it is: nothing is made ready in it."""
-    with _errors():
+    with errors():
         settings = load(os.environ)
         logs.configure("ERROR", settings.log_format)
         with ExitStack() as stack:
@@ -322,36 +307,22 @@ def _connected(settings: Settings) -> Iterator[Operations]:
         connection.close(services.db)
 
 
-def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "command line"
-
-
-def _say(found: Any, text: str, is_json: bool) -> None:
-    if is_json:
-        _print_json(found)
-    else:
-        click.echo(text)
-
-
-def _print_json(found: Any) -> None:
-    click.echo(msgspec.json.encode(found).decode())
-
-
-def _print_report(report: Mapping[str, Any]) -> None:
-    click.echo(
+def _report(report: Mapping[str, Any]) -> str:
+    lines = [
         f"{report['model']} {report['version']}: {report['verdict']}, {report['n_rows']} rows, "
         f"{report['window_start']:%Y-%m-%d %H:%M} to {report['window_end']:%Y-%m-%d %H:%M} UTC"
-    )
+    ]
     for check in [*report["features"], *(one for one in report["quality"] if one["drift"])]:
         mark = "DRIFT" if check["drift"] else check["verdict"]
-        click.echo(f"  {mark:<18} {check['feature']:<24} {check['sentence']}")
+        lines.append(f"  {mark:<18} {check['feature']:<24} {check['sentence']}")
+    return "\n".join(lines)
 
 
 main.add_command(drift_group(lambda: _operations()))
 subject_commands.add_to(main, lambda: _operations())
 move_commands.add_to(main, lambda: _operations())
 main.add_command(doctor_command(lambda: _services()))
-main.add_command(key_group(lambda: _errors()))
+main.add_command(keys_group)
 main.add_command(shadow_command(lambda: _operations()))
 main.add_command(canary_command(lambda: _operations()))
 main.add_command(experiment_command(lambda: _operations()))

@@ -15,7 +15,6 @@ from mlops import histories
 from mlops.backtesting import BacktestError, Normal, Window, by_feature, counted, judged
 from mlops.drift_policy import policy_of
 from mlops.histories import Base, Question, Table
-from mlops.progress import progress_bar
 from model import artifact, resolving
 from model.artifact import REFERENCE
 from model.bundled import bundled_rows
@@ -28,6 +27,7 @@ from utils.errors import UnavailableError, VigiaError
 from utils.mongo import connection
 from utils.mongo.history import HistoryStore
 from utils.mongo.versions import VersionStore
+from utils.terminal import as_json, progress_bar
 
 ALARMS_FOUND = 2
 SHOWN = 4
@@ -44,7 +44,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--window", default="1d", show_default=True, help="Length of a window: 30min, 6h, 1d, 2w.")
 @click.option("--reference", type=FILE, help="Compare with this table instead of the champion or training.")
 @click.option("--reference-rows", type=click.IntRange(2), help="Compare with so many first rows of --data.")
-@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@as_json
 def backtest(
     model: str,
     data: Path,

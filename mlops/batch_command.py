@@ -6,12 +6,12 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 from tqdm import tqdm
 
 from mlops.operations import Operations
 from utils.errors import NotFoundError
 from utils.mongo.rejections import RejectionStore
+from utils.terminal import as_json, say
 
 if TYPE_CHECKING:
     from mlops.batch.cutting import Part
@@ -35,7 +35,7 @@ def batch_command(operations: Callable[[], AbstractContextManager[Operations]]) 
     @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Local processes.")
     @click.option("--restart", "is_restart", is_flag=True, help="Give up what an interrupted run has done.")
     @click.option("--part-bytes", type=click.IntRange(1_000), default=8 * 2**20, hidden=True)
-    @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+    @as_json
     def batch(
         model: str,
         input: str,
@@ -61,7 +61,7 @@ def batch_command(operations: Callable[[], AbstractContextManager[Operations]]) 
             address = services.settings.dask_scheduler_address
             request = Request(input, output, log, address, workers, part_bytes, is_restart)
             summary = _shown(_run(found, model, version, request))
-        click.echo(msgspec.json.encode(summary.document()).decode() if is_json else _text(summary))
+        say(summary.document(), _text(summary), is_json)
         sys.exit(ROWS_REFUSED if summary.refused else 0)
 
     return batch

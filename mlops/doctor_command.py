@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import click
-import msgspec
 
 from mlops.doctor import Finding, examine
 from mlops.services import Services
+from utils.terminal import as_json, say
 
 MARKS = {"ok": "ok     ", "warning": "WARNING", "fault": "FAULT  "}
 
@@ -17,12 +17,12 @@ def doctor_command(services: Callable[[], AbstractContextManager[Services]]) -> 
     """Return the command; ``services`` connects, to a MongoDB that may be away."""
 
     @click.command("doctor")
-    @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+    @as_json
     def doctor(is_json: bool) -> None:
         """Look this deployment over and say what to fix. Exit code 1: something will not work."""
         with services() as connected:
             found = examine(connected)
-        click.echo(msgspec.json.encode(found).decode() if is_json else _table(found))
+        say(found, _table(found), is_json)
         sys.exit(1 if any(one.state == "fault" for one in found) else 0)
 
     return doctor

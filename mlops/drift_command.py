@@ -1,32 +1,33 @@
 """``python -m mlops drift``: what checks compare with, chosen by people and kept with its history."""
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import msgspec
 
 from mlops.counting import hour_of
 from mlops.operations import Operations
+from utils.terminal import as_json, say, user
 from utils.time import now
 
 HOUR = timedelta(hours=1)
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
-as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 reason_option = click.option("--reason", default="", help="Kept in the history.")
 
 
-def drift_group(operations: Callable[[], AbstractContextManager[Operations]]) -> click.Group:
+Connected = Callable[[], AbstractContextManager[Operations]]
+
+
+def drift_group(operations: Connected) -> click.Group:
     """Return the group of commands; ``operations`` connects to everything."""
+    commands = (_accept(operations), _reset(operations), _references(operations))
+    return click.Group("drift", commands, help="What drift checks take for normal.")
 
-    @click.group("drift")
-    def group() -> None:
-        """What drift checks take for normal."""
 
-    @group.command()
+def _accept(operations: Connected) -> click.Command:
+    @click.command("accept")
     @click.argument("model")
     @click.option(
         "--from", "start", type=MOMENT, help="First hour, UTC; by default the spec's window_hours ago."
@@ -42,9 +43,13 @@ def drift_group(operations: Callable[[], AbstractContextManager[Operations]]) ->
             until = hour_of(_utc(end)) if end else hour_of(now()) + HOUR
             since = hour_of(_utc(start)) if start else until - spec.drift.window_hours * HOUR
             act = found.monitor.accept(spec, (since, until), reason=reason, by=user())
-        _say(act, f"{act['n_rows']} rows are now what is normal for {model} {act['version']}.", is_json)
+        say(act, f"{act['n_rows']} rows are now what is normal for {model} {act['version']}.", is_json)
 
-    @group.command()
+    return accept
+
+
+def _reset(operations: Connected) -> click.Command:
+    @click.command("reset")
     @click.argument("model")
     @reason_option
     @as_json
@@ -53,9 +58,13 @@ def drift_group(operations: Callable[[], AbstractContextManager[Operations]]) ->
         with operations() as found:
             found.services.require(model)
             act = found.monitor.baselines.reset(model, reason=reason, by=user())
-        _say(act, f"{model} is compared with what its spec says.", is_json)
+        say(act, f"{model} is compared with what its spec says.", is_json)
 
-    @group.command()
+    return reset
+
+
+def _references(operations: Connected) -> click.Command:
+    @click.command("references")
     @click.argument("model")
     @as_json
     def references(model: str, is_json: bool) -> None:
@@ -64,14 +73,9 @@ def drift_group(operations: Callable[[], AbstractContextManager[Operations]]) ->
             found.services.require(model)
             acts = found.monitor.baselines.normals.all(model)
         lines = [_line(act) for act in acts]
-        _say(acts, "\n".join(lines) or f"{model} is compared with what its spec says.", is_json)
+        say(acts, "\n".join(lines) or f"{model} is compared with what its spec says.", is_json)
 
-    return group
-
-
-def user() -> str:
-    """Return who is at work."""
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "command line"
+    return references
 
 
 def _utc(moment: datetime) -> datetime:
@@ -83,7 +87,3 @@ def _line(act: dict[str, Any]) -> str:
         f"{act['start']:%Y-%m-%d %H:%M} to {act['end']:%Y-%m-%d %H:%M}" if act["action"] == "accept" else ""
     )
     return f"{act['at']:%Y-%m-%d %H:%M:%S}  {act['action']:<6}  {window}  {act['by']}  {act['reason']}"
-
-
-def _say(found: Any, text: str, is_json: bool) -> None:
-    click.echo(msgspec.json.encode(found).decode() if is_json else text)

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
-from mlops.drift_command import user
 from mlops.operations import Operations
-from mlops.progress import progress_bar
 from utils.errors import VigiaError
+from utils.terminal import as_json, progress_bar, say, user
 from utils.time import now
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ def experiment_command(operations: Callable[[], AbstractContextManager[Operation
     @click.option("--grid", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML list.")
     @click.option("--trials", type=click.IntRange(1, 10_000), help="Search with Optuna, so many trials.")
     @click.option("--register", is_flag=True, help="Train the best and store it as a challenger.")
-    @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+    @as_json
     def experiment(model: str, grid: Path | None, trials: int | None, register: bool, is_json: bool) -> None:
         """Try alternative pipelines for MODEL, cross-validated on the same folds, and rank them."""
         if grid and trials:
@@ -40,7 +38,7 @@ def experiment_command(operations: Callable[[], AbstractContextManager[Operation
             )
             registered = _registered(found, model, done) if register else None
         told = done.document() | {"registered": registered}
-        click.echo(msgspec.json.encode(told).decode() if is_json else _text(done, registered))
+        say(told, _text(done, registered), is_json)
 
     return experiment
 

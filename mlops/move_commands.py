@@ -6,17 +6,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
-import msgspec
 
 from mlops import moving
 from mlops.moving import Manifest
 from mlops.operations import Operations
-from mlops.progress import progress_bar
 from utils.mongo import connection, indexes
 from utils.mongo.dump import Dump
+from utils.terminal import as_json, progress_bar, say
 
 Connected = Callable[[], AbstractContextManager[Operations]]
-as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -87,4 +85,4 @@ def _copy(operations: Connected) -> click.Command:
 def _say(manifest: Manifest, what: str, is_json: bool) -> None:
     n_documents = sum(part.n_documents for part in manifest.collections.values())
     text = f"{n_documents} documents and {len(manifest.files)} artifacts {what}."
-    click.echo(msgspec.json.encode(manifest).decode() if is_json else text)
+    say(manifest, text, is_json)

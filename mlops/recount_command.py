@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from mlops.operations import Operations
 from mlops.recounting import (
@@ -22,6 +21,7 @@ from mlops.recounting import (
     sum_of,
 )
 from utils.errors import NotFoundError, SettingsError, VigiaError
+from utils.terminal import as_json, say
 
 DIFFERENT = 2
 RANGES_A_WORKER = 4
@@ -41,7 +41,7 @@ def recount_command(operations: Callable[[], AbstractContextManager[Operations]]
     @click.option("--predictions", default="prediction", help="The file's column of predictions.")
     @click.option("--probabilities", default="probability", help="The file's column of probabilities.")
     @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Local processes.")
-    @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+    @as_json
     def recount(
         model: str,
         data: Path | None,
@@ -60,7 +60,7 @@ def recount_command(operations: Callable[[], AbstractContextManager[Operations]]
             run = _Run(found, model, workers)
             outputs = {"prediction": predictions, "probability": probabilities}
             told = run.check() if data is None else run.fill(data, at, outputs)
-        click.echo(msgspec.json.encode(told).decode() if is_json else _sentence(told))
+        say(told, _sentence(told), is_json)
         sys.exit(DIFFERENT if told.get("differing") else 0)
 
     return recount

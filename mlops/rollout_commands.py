@@ -7,17 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import click
-import msgspec
 
 from mlops.canaries import begin, end, state
-from mlops.drift_command import user
 from mlops.operations import Operations
+from utils.terminal import as_json, say, user
 from utils.time import now
 
 Connect = Callable[[], AbstractContextManager[Operations]]
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
 def duration(text: str) -> timedelta:
@@ -52,14 +50,14 @@ def shadow_command(operations: Connect) -> click.Command:
             found.services.require(model)
             if stop:
                 ended = found.services.rollouts.end("shadow", model)
-                _say({"ended": ended}, f"{model} has no shadow now.", is_json)
+                say({"ended": ended}, f"{model} has no shadow now.", is_json)
             elif start:
                 entry = found.shadows.begin(model, str(version), by=user(), at=now())
-                _say(entry, f"{model} {version} scores what comes in, by the clock.", is_json)
+                say(entry, f"{model} {version} scores what comes in, by the clock.", is_json)
             else:
                 spec = found.services.specs[model]
                 report = found.shadows.replay(spec, str(version), since, now())
-                _say(report, _text(report), is_json)
+                say(report, _text(report), is_json)
 
     return shadow
 
@@ -86,7 +84,7 @@ def canary_command(operations: Connect) -> click.Command:
                 told = state(found.services, model)
         entry = told["canary"]
         text = f"{entry['version']} answers {entry['share']:.1%}" if entry else "the champion answers all"
-        _say(told, f"{model}: {text}. Rows by version: {told['rows'] or '-'}", is_json)
+        say(told, f"{model}: {text}. Rows by version: {told['rows'] or '-'}", is_json)
 
     return canary
 
@@ -102,7 +100,3 @@ def _text(report: Mapping[str, Any]) -> str:
         if one["agreement"] < 1
     ]
     return "\n".join(lines)
-
-
-def _say(found: Any, text: str, is_json: bool) -> None:
-    click.echo(msgspec.json.encode(found).decode() if is_json else text)

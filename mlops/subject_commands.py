@@ -1,17 +1,14 @@
 """``python -m mlops erase`` and ``subjects``: one person's rows, erased, shown or held."""
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 import click
-import msgspec
 
 from mlops.operations import Operations
+from utils.terminal import as_json, say, user
 
 Connected = Callable[[], AbstractContextManager[Operations]]
-as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
 def add_to(main: click.Group, operations: Connected) -> None:
@@ -27,13 +24,13 @@ def _erase(operations: Connected) -> click.Command:
     def erase(subject: str, is_json: bool) -> None:
         """Erase all that is logged of SUBJECT; rows under a hold stay, and it says why."""
         with operations() as connected:
-            found = connected.services.subjects.erase(subject, _user())
+            found = connected.services.subjects.erase(subject, user())
         learnt = ", ".join(f"{one['model']} {one['version']} ({one['n_rows']})" for one in found["versions"])
         text = (
             f"{found['n_predictions']} predictions, {found['n_labels']} labels and {found['n_files']} files "
             f"are gone. Versions that learnt from them (rows): {learnt or 'none'}."
         )
-        click.echo(_json(found) if is_json else text)
+        say(found, text, is_json)
 
     return erase
 
@@ -48,7 +45,7 @@ def _group(operations: Connected) -> click.Group:
     def export(subject: str) -> None:
         """Print all that is logged of SUBJECT as JSON."""
         with operations() as connected:
-            click.echo(_json(connected.services.subjects.export(subject)))
+            say(connected.services.subjects.export(subject), "", is_json=True)
 
     @group.command("hold")
     @click.argument("subject")
@@ -57,8 +54,8 @@ def _group(operations: Connected) -> click.Group:
     def hold(subject: str, reason: str, is_json: bool) -> None:
         """Keep the rows of SUBJECT, whatever is asked and however old they get."""
         with operations() as connected:
-            found = connected.services.subjects.hold(subject, reason, _user())
-        click.echo(_json(found) if is_json else f"{found['n_predictions']} predictions are held.")
+            found = connected.services.subjects.hold(subject, reason, user())
+        say(found, f"{found['n_predictions']} predictions are held.", is_json)
 
     @group.command("release")
     @click.argument("subject")
@@ -69,11 +66,3 @@ def _group(operations: Connected) -> click.Group:
         click.echo("Nothing is held.")
 
     return group
-
-
-def _json(found: Any) -> str:
-    return msgspec.json.encode(found).decode()
-
-
-def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "command line"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from model import artifact, calibration_curve, folders, frame, importing, packing, pickling, training
 from model import spec as specs
@@ -25,7 +24,6 @@ from model.drafting.places import Place
 from model.evaluation import Metrics, evaluate
 from model.folder_store import FolderStore
 from model.spec import Spec
-from model.terminal import errors, say
 from model.versions import Versions
 from utils import embedded_mongo, logs, settings
 from utils.errors import ConflictError, NotFoundError, VigiaError
@@ -33,6 +31,7 @@ from utils.mongo import connection, indexes
 from utils.mongo.history import HistoryStore
 from utils.mongo.versions import VersionStore
 from utils.settings import Settings
+from utils.terminal import as_json, errors, progress_bar, say, user
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,6 @@ _further = click.option(
     callback=_further_models,
     help="Further folder of specs.",
 )
-_as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 _models = click.option(
     "--models", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Further folder of specs."
 )
@@ -82,7 +80,7 @@ class Storage:
 
     def promote(self, model: str, version: str, reason: str, expected_seq: int | None = None) -> None:
         """Make a version the champion."""
-        self.history.append(model, version, "promote", reason, _user(), expected_seq)
+        self.history.append(model, version, "promote", reason, user(), expected_seq)
 
 
 @click.group()
@@ -102,7 +100,7 @@ main.add_command(init)
 @click.option("--promote", is_flag=True, help="Make the new version the champion.")
 @click.option("--out", type=FOLDER, help="Write the version to this folder, without MongoDB.")
 @_further
-@_as_json
+@as_json
 @click.pass_obj
 def train(
     models: Path | None, name: str, data: Path | None, promote: bool, out: Path | None, is_json: bool
@@ -138,16 +136,8 @@ def _folder_versions(folder: Path, found: Settings) -> Versions:
 
 def _train(versions: Versions, spec: Spec, path: Path) -> Manifest:
     table = frame.read_table(path, spec)
-    with tqdm(desc=spec.name, disable=not sys.stderr.isatty(), bar_format="{desc} {bar} {n}/{total}") as bar:
-        trained = training.train(spec, table, lambda what, n_done, n_steps: _show(bar, what, n_done, n_steps))
+    trained = training.train(spec, table, progress_bar(spec.name))
     return versions.add(trained, source=path.name, source_digest=packing.file_digest(path))
-
-
-def _show(bar: Any, what: str, n_done: int, n_steps: int) -> None:
-    bar.total = n_steps
-    bar.set_description_str(f"{what:<34}", refresh=False)
-    bar.n = n_done + 1
-    bar.refresh()
 
 
 @main.command("evaluate")
@@ -156,7 +146,7 @@ def _show(bar: Any, what: str, n_done: int, n_steps: int) -> None:
 @click.option("--from", "folder", type=FOLDER, help="The version that `train --out` wrote here, instead.")
 @click.option("--curve", type=click.Path(path_type=Path), help="Write predicted and observed means as CSV.")
 @_further
-@_as_json
+@as_json
 @click.pass_obj
 def evaluate_command(
     models: Path | None, name: str, data: Path, folder: Path | None, curve: Path | None, is_json: bool
@@ -194,7 +184,7 @@ def _evaluated(manifest: Manifest, pipeline: Any, data: Path, curve: Path | None
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the spec.")
 @click.option("--force", is_flag=True, help="Write over a spec of that name.")
 @click.option("--promote", is_flag=True, help="Make the new version the champion.")
-@_as_json
+@as_json
 @click.pass_obj
 def import_pipeline(
     models: Path | None,
@@ -230,7 +220,7 @@ def import_pipeline(
 @main.command()
 @click.argument("name", required=False)
 @_further
-@_as_json
+@as_json
 @click.pass_obj
 def versions(models: Path | None, name: str | None, is_json: bool) -> None:
     """List the versions of NAME, or of all models, newest first."""
@@ -265,7 +255,7 @@ def _line(entry: dict[str, Any]) -> str:
 
 
 @main.command("train-missing")
-@_as_json
+@as_json
 @click.pass_obj
 def train_missing(models: Path | None, is_json: bool) -> None:
     """Train and promote every model that has no champion, the default model first."""
@@ -304,10 +294,6 @@ def _description(manifest: Manifest) -> dict[str, Any]:
     """Return what people and programs want to know of a version."""
     names = ("model", "version", "created_at", "metrics", "cross_validation", "threshold", "trained_on")
     return {n: getattr(manifest, n) for n in (*names, "seconds", "not_compiled")}
-
-
-def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "command line"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import click
 
 from model.drafting.drafting import Draft, draft
 from model.drafting.places import Place
-from model.terminal import errors, say
+from utils.terminal import as_json, errors, say
 
 
 @click.command()
@@ -15,7 +15,7 @@ from model.terminal import errors, say
 @click.option("--name", help="Name of the model; default: that of the file.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the spec.")
 @click.option("--force", is_flag=True, help="Write over a spec of that name.")
-@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@as_json
 def init(data: Path, target: str, name: str | None, out: Path | None, force: bool, is_json: bool) -> None:
     """Write a first spec for DATA, a CSV or Parquet file, and say what is doubtful about it."""
     with errors():
