@@ -28,7 +28,7 @@ from mlops.keys import KeyRing
 from model.folders import folders
 from model.spec import load_all
 from utils import embedded_mongo
-from utils.mongo import connection
+from utils.mongo import connection, migrations
 from utils.mongo.connection import redacted
 from utils.mongo.history import HistoryStore
 from utils.settings import Settings
@@ -109,6 +109,7 @@ class Machine:
             signal.signal(number, self._stop)
         with ExitStack() as stack:
             self._start_mongo(stack)
+            self._migrate()
             if self._is_demo:
                 self._forget()
             web, clock = self._child(stack, "web", WEB), self._child(stack, "clock", CLOCK)
@@ -119,6 +120,15 @@ class Machine:
         if self._is_demo:
             return self._child(stack, "demo", DEMO)
         return self._child(stack, "training", TRAIN) if self._lacks_champions() else None
+
+    def _migrate(self) -> None:
+        """Bring the database to the shape of this program: nobody else runs ``mlops release`` here."""
+        db = connection.connect(os.environ["MONGO_URI"], self._settings.mongo_db)
+        try:
+            migrations.begin(db)
+            migrations.migrate(db, log.info)
+        finally:
+            connection.close(db)
 
     def _forget(self) -> None:
         """Let a demo begin anew; its database is its own."""

@@ -26,10 +26,10 @@ from mlops.later_commands import LaterGroup
 from mlops.operations import Operations
 from mlops.recount_command import recount_command
 from mlops.rollout_commands import canary_command, shadow_command
-from mlops.services import DEMO_END, Services, build, release
+from mlops.services import DEMO_END, Services, build, prepare
 from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
-from utils.mongo import connection
+from utils.mongo import connection, migrations
 from utils.settings import MASK, Settings, catalogue, load, origins
 from utils.terminal import as_json, errors, progress_bar, say, user
 
@@ -68,8 +68,12 @@ def monitor(model: str, is_json: bool) -> None:
 
 @main.command("release")
 def release_command() -> None:
-    """Prepare the database for this version of the program; run it before the new version answers."""
-    with _operations():
+    """Bring the database to the shape of this program; run it before the new version answers.
+
+    The old one may go on meanwhile. Interrupted, it goes on where it was the next time.
+    """
+    with _operations() as operations:
+        migrations.migrate(operations.services.db, click.echo)
         click.echo("The database is ready.")
 
 
@@ -300,7 +304,7 @@ def _connected(settings: Settings) -> Iterator[Operations]:
     services: Services = build(settings)
     operations = Operations(services)
     try:
-        release(services)
+        prepare(services)
         yield operations
     finally:
         operations.close(CLOSE_S)

@@ -16,7 +16,7 @@ import msgspec
 
 from mlops.services import Services
 from utils.errors import UnavailableError, VigiaError
-from utils.mongo import facts
+from utils.mongo import facts, migrations
 from utils.time import now
 
 State = Literal["ok", "warning", "fault"]
@@ -191,6 +191,16 @@ def _indexes(services: Services) -> Found:
         yield Finding("indexes", "ok", "All indexes are there.")
 
 
+def _schema(services: Services) -> Found:
+    found = migrations.standing(services.db)
+    if found.sentence is None:
+        yield Finding("schema", "ok", f"The database has schema version {found.database}, as this program.")
+    elif found.is_too_new:
+        yield Finding("schema", "fault", found.sentence, "Deploy the newer version again.")
+    else:
+        yield Finding("schema", "warning", found.sentence, "python -m mlops release")
+
+
 def _log(services: Services) -> Found:
     folder = Path(services.settings.state_dir) / "spool"
     waiting = sum(path.stat().st_size for path in folder.glob("*.sqlite")) if folder.is_dir() else 0
@@ -198,4 +208,4 @@ def _log(services: Services) -> Found:
 
 
 CHECKS: tuple[Callable[[Services], Found], ...] = (_keys, _signing, _disk, _proxies, _trackers, _alerts, _log)
-WITH_MONGODB: tuple[Callable[[Services], Found], ...] = (_models, _clock, _indexes)
+WITH_MONGODB: tuple[Callable[[Services], Found], ...] = (_models, _clock, _indexes, _schema)

@@ -16,6 +16,7 @@ import msgspec
 
 from utils.errors import ConflictError, IntegrityError, NotFoundError, VigiaError
 from utils.mongo.dump import Digest, Dump, parsed
+from utils.mongo.shape import SCHEMA_VERSION
 from utils.time import now
 
 FORMAT = 1
@@ -51,6 +52,7 @@ class Manifest(msgspec.Struct, frozen=True):
     collections: dict[str, Part]
     files: list[File]
     format: int = FORMAT
+    schema_version: int = 0
 
 
 def export(dump: Dump, folder: Path, on_step: Step, *, with_parquet: bool = False) -> Manifest:
@@ -75,7 +77,7 @@ def export(dump: Dump, folder: Path, on_step: Step, *, with_parquet: bool = Fals
     files = [_write_file(dump, folder, *file) for file in dump.files()]
     if with_parquet:
         write_parquet(folder / "predictions.ndjson", folder / PARQUET)
-    manifest = Manifest(now(), found, files)
+    manifest = Manifest(now(), found, files, schema_version=dump.schema_version)
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 
@@ -107,6 +109,8 @@ def load(dump: Dump, folder: Path, on_step: Step, *, is_merge: bool = False) -> 
     for one in manifest.files:
         dump.put(one.id, one.name, (folder / one.path).read_bytes())
     _compare(dump, manifest, is_merge=is_merge)
+    version = manifest.schema_version
+    dump.note_schema_version(min(version, dump.schema_version) if is_merge else version)
     return manifest
 
 
@@ -121,6 +125,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise IntegrityError(f"{path} cannot be read: {error}.") from None
     if manifest.format != FORMAT:
         raise IntegrityError(f"{path} is of format {manifest.format}; this program reads {FORMAT}.")
+    if manifest.schema_version > SCHEMA_VERSION:
+        known = f"this program knows {SCHEMA_VERSION}. Import it with the newer program."
+        raise IntegrityError(f"{path} has schema version {manifest.schema_version}; {known}")
     return manifest
 
 

@@ -28,6 +28,7 @@ import msgspec
 from msgspec import Meta
 
 from utils.errors import VigiaError
+from utils.mongo.shape import STAMP
 
 Storable = None | bool | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | str
 Document = dict[str, Any]
@@ -134,6 +135,7 @@ def documents(record: LoggedRequest, spool: str, seq: int) -> list[Document]:
         "latency_ms": record.latency_ms,
         "served_by": record.served_by,
         "spool": spool,
+        **STAMP,
     }
     names = _storable_names(record.names)
     return [

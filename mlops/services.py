@@ -33,7 +33,7 @@ from model.folders import folders
 from model.spec import Spec, load_all
 from utils.claims import ClaimFile
 from utils.errors import NotFoundError, UnavailableError
-from utils.mongo import connection, indexes
+from utils.mongo import connection, migrations, preparation
 from utils.mongo.alerts import AlertStore
 from utils.mongo.claims import ClaimStore
 from utils.mongo.connection import Database
@@ -59,6 +59,7 @@ DRAIN_S = 15.0
 FOLLOW_S = 1.0
 REJECTIONS_S = 5.0
 COUNTS_S = 1.0
+SCHEMA_S = 10.0
 CHECK_TIMEOUT_S = 20.0
 
 
@@ -93,6 +94,7 @@ class Services:
         )
         self.rejections = Rejections(lambda: RejectionStore(self.db))
         self.is_draining = False
+        self._standing: migrations.Standing | None = None
         self._is_started = False
         self._lock = threading.Lock()
 
@@ -245,6 +247,7 @@ class Services:
             Repeating("following champions", self.serving.refresh, FOLLOW_S),
             Repeating("storing rejections", self.rejections.store, REJECTIONS_S),
             Repeating("counting the log", self.shipper.books.publish, COUNTS_S),
+            Repeating("looking at the schema", self.look_at_schema, SCHEMA_S),
         ]
 
     def ensure_started(self) -> None:
@@ -262,6 +265,12 @@ class Services:
             for repeated in self._repeated:
                 repeated.start()
             self._is_started = True
+
+    def look_at_schema(self) -> None:
+        """See how the database and this program fit; a release may change it at any time."""
+        before, self._standing = self._standing, migrations.standing(self.db)
+        if self._standing.sentence and self._standing != before:
+            log.warning(self._standing.sentence)
 
     def _load_champions(self) -> None:
         """Be ready before the first request where that is possible; otherwise the follower goes on trying."""
@@ -305,9 +314,17 @@ class Services:
             return Readiness(False, ["stopping", *reasons])
         if default not in self.serving.live():
             return Readiness(False, [f"{default} has no champion in memory", *reasons])
+        reasons += self.schema_reasons()
+        if self._standing is not None and self._standing.is_too_new:
+            return Readiness(False, reasons)
         if self.shipper.outage_since is not None:
             reasons.append(f"MongoDB is away; {self.spool.pending} answers wait in the spool")
         return Readiness(True, reasons)
+
+    def schema_reasons(self) -> list[str]:
+        """Say what people should know of the shape of the database, as it was last seen."""
+        sentence = self._standing.sentence if self._standing else None
+        return [] if sentence is None else [sentence]
 
     def log_counts(self) -> LogCounts:
         """Return how many rows were answered, are stored and wait in spools, over all processes here.
@@ -369,9 +386,12 @@ def build(settings: Settings) -> Services:
     return Services(settings)
 
 
-def release(services: Services) -> None:
-    """Prepare the database for this version of the program: indexes. May run in many processes at once."""
-    indexes.ensure(services.db, services.settings.retention_days)
+def prepare(services: Services) -> None:
+    """Make the database ready to be worked on: indexes. May run in many processes at once.
+
+    Raises ConflictError if a newer program has changed it in a way that this one cannot work with.
+    """
+    preparation.prepare(services.db, services.settings.retention_days)
 
 
 def specs_of(services: Services) -> Iterator[Spec]:

@@ -27,7 +27,7 @@ from model.spec import Spec
 from model.versions import Versions
 from utils import embedded_mongo, logs, settings
 from utils.errors import ConflictError, NotFoundError, VigiaError
-from utils.mongo import connection, indexes
+from utils.mongo import connection, preparation
 from utils.mongo.history import HistoryStore
 from utils.mongo.versions import VersionStore
 from utils.settings import Settings
@@ -326,7 +326,7 @@ def _places(found: Settings, models: Path | None) -> tuple[Path, ...]:
 def _connected(found: Settings, uri: str, models: Path | None) -> Iterator[Storage]:
     db = connection.connect(uri, found.mongo_db)
     try:
-        indexes.ensure(db, found.retention_days)
+        preparation.prepare(db, found.retention_days)
         store = VersionStore(db)
         versions = Versions(store, artifact.signing_key(found))
         known = folders.remembered(found)

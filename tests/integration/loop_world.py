@@ -9,7 +9,7 @@ import numpy as np
 from mlops.operations import Operations
 from mlops.remedies import Remedies
 from mlops.retraining import Order
-from mlops.services import build, release
+from mlops.services import build, prepare
 from utils.mongo import connection
 from utils.mongo.labels import Label
 from utils.settings import Settings
@@ -61,7 +61,7 @@ class World:
             state_dir=folder / "state", signing_key="a key of more than sixteen characters",
         )  # fmt: skip
         self.services = build(settings)
-        release(self.services)
+        prepare(self.services)
         self.operations = Operations(self.services)
         self.spec, self.registry = self.services.specs["t"], self.services.registry
         self.n_logged = 0

@@ -8,7 +8,7 @@ import pytest
 import mlops.demo as demos
 from mlops.counting import hour_of
 from mlops.operations import Operations
-from mlops.services import build, release
+from mlops.services import build, prepare
 from mlops.standing import Step, standing
 from utils.mongo import connection
 from utils.settings import load
@@ -22,7 +22,7 @@ def operations(mongo_uri, tmp_path):
     settings = {"MONGO_URI": mongo_uri, "MONGO_DB": f"t{uuid.uuid4().hex[:12]}", "TRACKERS": ""}
     services = build(load(settings | {"STATE_DIR": str(tmp_path)}, None))
     found = Operations(services)
-    release(services)
+    prepare(services)
     yield found
     found.close(1)
     connection.drop(services.db)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mlops.record import LoggedRequest, UnreadableRecordError, decode, documents, encode
 from model.columns import RowWarning
+from utils.mongo.shape import SCHEMA_VERSION
 
 AT = datetime(2026, 5, 4, 3, 2, 1, 987_000, UTC)
 
@@ -89,6 +90,7 @@ def test_a_row_becomes_one_document():
         "latency_ms": 0.25,
         "served_by": "compiled",
         "spool": "s",
+        "schema_version": SCHEMA_VERSION,
         "seq": 41,
     }
 

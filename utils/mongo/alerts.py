@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError
 
 from utils.errors import NotFoundError
 from utils.mongo.connection import Database, Document, Documents, translated
+from utils.mongo.shape import FIELD, STAMP
 
 State = Literal["open", "resolved"]
 
@@ -48,7 +49,7 @@ class AlertStore:
         fresh = {"opened_at": at, "reminded_at": at, "resolved_at": None, "silenced_until": None}
         fresh |= {"silenced_by": None, "acknowledged_at": None, "acknowledged_by": None}
         change = {
-            "$set": {**content, "seen_at": at, "n_well": 0},
+            "$set": {**content, **STAMP, "seen_at": at, "n_well": 0},
             "$setOnInsert": fresh,
             "$inc": {"n_seen": 1},
         }
@@ -133,7 +134,7 @@ class AlertStore:
         query |= {} if state is None else {"state": state}
         with translated():
             found = self._alerts.find(query).sort([("opened_at", -1), ("_id", -1)]).limit(limit)
-            return [{"id": str(alert.pop("_id")), **alert} for alert in found]
+            return [_shown_one(alert) for alert in found]
 
     def _existing(self, alert_id: str, fields: Document) -> Document:
         query = {"_id": ObjectId(alert_id) if ObjectId.is_valid(alert_id) else None}
@@ -154,5 +155,10 @@ class AlertStore:
 
 
 def _shown(alert: Document | None) -> Document | None:
-    """Return ``alert`` with its id as text."""
-    return None if alert is None else {"id": str(alert.pop("_id")), **alert}
+    return None if alert is None else _shown_one(alert)
+
+
+def _shown_one(alert: Document) -> Document:
+    """Return ``alert`` with its id as text, and without what only the database needs."""
+    alert.pop(FIELD, None)
+    return {"id": str(alert.pop("_id")), **alert}

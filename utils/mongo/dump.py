@@ -12,10 +12,12 @@ import gridfs
 from bson import ObjectId, json_util
 from pymongo.errors import BulkWriteError
 
+from utils.mongo import migrations
 from utils.mongo.connection import Database, Document, translated
 
-# What belongs to processes that run now, and GridFS, whose files come one by one.
-LEFT_OUT = ("leases", "rate_counters", "rate_windows", "fs.files", "fs.chunks")
+# What belongs to processes that run now, how far the database is changed, which is one number, and GridFS,
+# whose files come one by one.
+LEFT_OUT = ("leases", "migrations", "rate_counters", "rate_windows", "fs.files", "fs.chunks")
 BATCH = 1_000
 DUPLICATE = 11000
 MODULUS = 2**256
@@ -55,6 +57,15 @@ class Dump:
                 except BulkWriteError as error:
                     if any(fault["code"] != DUPLICATE for fault in error.details["writeErrors"]):
                         raise
+
+    @property
+    def schema_version(self) -> int:
+        """Of the database: that of the newest step of ``utils.mongo.migrations``, 0 before the first."""
+        return migrations.standing(self._db).database
+
+    def note_schema_version(self, version: int) -> None:
+        """Have steps after ``version`` done again, for documents that came from elsewhere."""
+        migrations.place(self._db, version)
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Yield id and name of each stored file, by name."""

@@ -10,10 +10,11 @@ from pymongo.errors import DuplicateKeyError
 
 from utils.errors import ConflictError
 from utils.mongo.connection import Database, Document, translated
+from utils.mongo.shape import FIELD, STAMP
 from utils.time import now
 
 Action = Literal["promote", "rollback"]
-WITHOUT_ID = {"_id": 0}
+WITHOUT_ID = {"_id": 0, FIELD: 0}
 
 
 class HistoryStore:
@@ -47,7 +48,7 @@ class HistoryStore:
         entry |= {"reason": reason, "by": by, "at": at}
         try:
             with translated():
-                self._history.insert_one(dict(entry))
+                self._history.insert_one({**entry, **STAMP})
         except DuplicateKeyError:
             raise ConflictError(_conflict(model)) from None
         return entry
@@ -63,7 +64,7 @@ class HistoryStore:
         steps: list[Document] = [
             {"$sort": {"model": -1, "seq": -1}},
             {"$group": newest},
-            {"$unset": "entry._id"},
+            {"$unset": ["entry._id", f"entry.{FIELD}"]},
         ]
         with translated():
             return {found["_id"]: found["entry"] for found in self._history.aggregate(steps)}

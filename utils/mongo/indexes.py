@@ -34,7 +34,6 @@ INDEXES: dict[str, list[IndexModel]] = {
     "labels": [IndexModel([("at", ASCENDING), ("_id", ASCENDING)])],
     "rejections": [IndexModel([("model", ASCENDING), ("at", ASCENDING)])],
     "drift_counts": [
-        IndexModel([("model", ASCENDING), ("hour", ASCENDING), ("version", ASCENDING)]),
         # Traffic is answered from the index alone: the documents hold the counts of every feature.
         IndexModel(
             [("model", ASCENDING), ("hour", ASCENDING), ("version", ASCENDING), ("n_rows", ASCENDING)],

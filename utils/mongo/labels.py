@@ -12,6 +12,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from utils.mongo.connection import Database, Document, translated
+from utils.mongo.shape import FIELD, STAMP
 
 DUPLICATE = 11000
 
@@ -55,7 +56,7 @@ class LabelStore:
     def get(self, prediction_id: str) -> Document | None:
         """Return the label of one prediction with its history, None if it has none."""
         with translated():
-            return self._labels.find_one({"_id": prediction_id})
+            return self._labels.find_one({"_id": prediction_id}, {FIELD: 0})
 
     def for_predictions(self, prediction_ids: Sequence[str]) -> dict[str, Any]:
         """Return the labels of these predictions by id, without those that have none."""
@@ -66,7 +67,7 @@ class LabelStore:
     def documents(self, prediction_ids: Sequence[str]) -> dict[str, Document]:
         """Return the labels of these predictions by id, with ``label``, ``at`` and ``history``."""
         with translated():
-            found = self._labels.find({"_id": {"$in": list(prediction_ids)}})
+            found = self._labels.find({"_id": {"$in": list(prediction_ids)}}, {FIELD: 0})
             return {document["_id"]: document for document in found}
 
     def n_labelled(self, prediction_ids: Iterable[str]) -> int:
@@ -94,7 +95,7 @@ def _update(label: Label) -> list[Document]:
     with_replaced = {"$concatArrays": [past, [replaced]]}
     with_late = {"$concatArrays": [past, [entry]]}
     cases = [
-        {"case": is_first, "then": entry | {"history": []}},
+        {"case": is_first, "then": entry | {"history": [], **STAMP}},
         {"case": is_known, "then": {}},
         {"case": is_newer, "then": entry | {"history": with_replaced}},
     ]

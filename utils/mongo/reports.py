@@ -7,8 +7,9 @@ from typing import Any, Literal
 from pymongo.errors import DuplicateKeyError
 
 from utils.mongo.connection import Database, Document, Documents, translated
+from utils.mongo.shape import FIELD, STAMP
 
-WITHOUT_ID = {"_id": 0}
+WITHOUT_ID = {"_id": 0, FIELD: 0}
 # Of each check only its figures: a report with its words and shapes is fifty times as large.
 OF_CHECK = ("feature", "check", "statistic_name", "statistic", "threshold", "p_value", "effect", "n", "drift")
 FIGURES = {
@@ -24,7 +25,7 @@ HEAD = {
     **dict.fromkeys(("kind", "version", "checked_at", "window_start", "window_end", "n_rows"), 1),
     **dict.fromkeys(("verdict", "drift", "drifted"), 1),
 }
-WITHOUT_SHAPES = {"_id": 0, "shapes": 0}
+WITHOUT_SHAPES = {**WITHOUT_ID, "shapes": 0}
 
 
 class ReportStore:
@@ -41,7 +42,7 @@ class ReportStore:
         """Store ``report`` unless there is one of its name; return whether it was stored."""
         try:
             with translated():
-                self._reports.insert_one({"_id": _name(report), **report})
+                self._reports.insert_one({"_id": _name(report), **report, **STAMP})
         except DuplicateKeyError:
             return False
         return True
@@ -49,7 +50,7 @@ class ReportStore:
     def replace(self, report: Mapping[str, Any]) -> None:
         """Store ``report`` in place of the one of its name, as when late labels change an old window."""
         with translated():
-            self._reports.replace_one({"_id": _name(report)}, dict(report), upsert=True)
+            self._reports.replace_one({"_id": _name(report)}, {**report, **STAMP}, upsert=True)
 
     def latest(self, model: str, kind: str | None = None) -> Document | None:
         """Return the report with the newest window, None if there is none."""

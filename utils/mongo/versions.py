@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from utils.errors import ConflictError, IntegrityError, NotFoundError
 from utils.mongo.connection import Database, Document, translated
+from utils.mongo.shape import STAMP
 
 CHUNK_BYTES = 2**20
 
@@ -59,7 +60,7 @@ class VersionStore:
                 for name, content in parts.items():
                     stored[name] = self._upload(model, version, name, content)
                 self._versions.insert_one(
-                    {"model": model, "version": version, "manifest": dict(manifest), "files": stored}
+                    {"model": model, "version": version, "manifest": dict(manifest), "files": stored, **STAMP}
                 )
             except DuplicateKeyError:
                 self._delete(stored.values())
