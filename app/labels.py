@@ -9,8 +9,12 @@ from app.predict import is_json, media_type
 from mlops import labelling
 from mlops.labelling import Given
 from utils.errors import UnsupportedTypeError
+from utils.mongo.connection import within
 
 blueprint = Blueprint("labels", __name__)
+
+# Seconds for MongoDB, which has each label stored before the answer.
+PATIENCE_S = 5.0
 
 
 @blueprint.post("/labels")
@@ -18,7 +22,9 @@ blueprint = Blueprint("labels", __name__)
 @needs("label")
 def labels() -> Response:
     """Take in labels by prediction id; sent twice they count once, and the last one wins."""
-    accepted = services().labelling.put(_given())
+    given = _given()
+    with within(PATIENCE_S):
+        accepted = services().labelling.put(given)
     return as_json({"labels": accepted.n_labels, "waiting": accepted.n_waiting})
 
 

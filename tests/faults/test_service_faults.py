@@ -173,6 +173,19 @@ def test_a_mongod_that_hangs_costs_no_answer(service, db, mongo):
     check_counts(db, traffic, service)
 
 
+def test_who_brings_a_label_while_mongod_hangs_is_soon_told_to_come_again(service, mongo):
+    label = {"prediction_id": "unknown-1", "label": "no"}
+    mongo.members[0].pause()
+    try:
+        answer = service.http.request("POST", f"{service.url}/labels", json=[label], timeout=10)
+    finally:
+        mongo.members[0].resume()
+
+    assert (answer.status, answer.json()["title"]) == (503, "Unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    wait_until(lambda: service.post("/labels", [label])[0] == 200)
+
+
 def test_a_stop_in_mid_burst_answers_what_it_took_and_leaves_nothing_behind(serve, db, tmp_path):
     service = serve()
     with Traffic(service, n_clients=8) as traffic:

@@ -7,7 +7,7 @@ shown: where a URI is printed, print ``redacted(uri)``.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -130,6 +130,15 @@ def translated() -> Iterator[None]:
         if error.code in PASSING_CODES:
             raise UnavailableError(f"MongoDB is changing its primary: {_brief(error)}") from error
         raise
+
+
+def within(seconds: float) -> AbstractContextManager[object]:
+    """Return a context in which all calls together take at most so long, each with its retries.
+
+    What takes longer raises ``UnavailableError``. For callers that somebody waits for: the time-outs of
+    single calls add up.
+    """
+    return pymongo.timeout(seconds)
 
 
 def _brief(error: PyMongoError) -> str:
