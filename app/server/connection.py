@@ -5,6 +5,7 @@ The poller reads and closes; while a request is answered, the thread that answer
 
 import select
 import socket
+from enum import IntEnum
 from typing import Any
 
 from app.server.framing import Incoming
@@ -12,6 +13,15 @@ from app.server.framing import Incoming
 # A streamed answer waits for its reader from here on; an answer in one piece is in memory already.
 MAX_UNSENT_BYTES = 8_388_608
 STALL_S = 20.0
+
+
+class Stage(IntEnum):
+    """What a connection waits for that is not busy, in the order in which they are closed to make room."""
+
+    ENDING = 0  # until the client has noticed that it was answered for the last time
+    IDLE = 1  # for a request
+    RECEIVING = 2  # for the rest of a request
+    SENDING = 3  # until the client reads the rest of its answer
 
 
 class Connection:
@@ -67,28 +77,49 @@ class Connection:
         """Return what a selector needs."""
         return self.handle.fileno()
 
+    @property
+    def stage(self) -> Stage:
+        """What it waits for."""
+        if self.sock.is_waiting:
+            return Stage.SENDING
+        if self.is_ending:
+            return Stage.ENDING
+        return Stage.RECEIVING if self.incoming else Stage.IDLE
+
 
 class Outbox:
     """What is on its way to a client: sent with as few calls as there can be, without waiting for the client.
 
     Has the methods of a socket that gunicorn's responses use.
+
+    Attributes
+    ----------
+    n_offered : int
+        Bytes that were ever given to it.
     """
 
-    __slots__ = ("_handle", "_parts", "_size")
+    __slots__ = ("_handle", "_parts", "_size", "n_offered")
 
     def __init__(self, handle: socket.socket) -> None:
         self._handle = handle
         self._parts: list[bytes | memoryview] = []
         self._size = 0
+        self.n_offered = 0
 
     def sendall(self, data: bytes) -> None:
         """Take a part of an answer. Raises OSError if it is part of a long one that nobody reads."""
         self._parts.append(data)
         self._size += len(data)
+        self.n_offered += len(data)
         if self._size > MAX_UNSENT_BYTES and len(self._parts) > 2:
             self._wait_for_reader()
 
     send = sendall
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the client has not taken everything yet."""
+        return bool(self._parts)
 
     def gettimeout(self) -> float:
         """Say that nothing here blocks."""

@@ -17,6 +17,8 @@ MAX_READ_BYTES = 1_048_576
 _FIELDS = re.compile(
     rb"\r\n(?:content-length:[ \t]*(\d{1,18})[ \t]*(?=\r)|(transfer-encoding):|(expect):)", re.IGNORECASE
 )
+# Of a method; a TLS hello and the preamble of the PROXY protocol begin otherwise.
+_BEGINNING = re.compile(rb"\r?$|[!-~]")
 _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 
 
@@ -99,14 +101,22 @@ class Incoming:
             del self._buffer[:2]  # what some clients send behind a body
         found = self._buffer.find(HEAD_END)
         if found < 0:
-            if len(self._buffer) > MAX_HEAD_BYTES:
-                raise FramingError(431, "The head of the request is too large.")
+            self._check_head()
             return False
         self._head_end = found + len(HEAD_END)
         self._end = self._head_end
         for length, encoding, expect in _FIELDS.findall(self._buffer, 0, found + 2):
             self._note(length, bool(encoding), bool(expect))
         return True
+
+    def _check_head(self) -> None:
+        """Raise FramingError where more bytes would make no request of what is there."""
+        if self._buffer and not _BEGINNING.match(self._buffer):
+            raise FramingError(400, "This is not HTTP. TLS ends at a proxy in front, not here.")
+        if b"\n\n" in self._buffer:
+            raise FramingError(400, "Lines of a request end with CR and LF.")
+        if len(self._buffer) > MAX_HEAD_BYTES:
+            raise FramingError(431, "The head of the request is too large.")
 
     def _note(self, length: bytes, is_encoded: bool, is_expecting: bool) -> None:
         if length and self._line_start is None:

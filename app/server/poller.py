@@ -5,6 +5,8 @@ that thread except ``settle``, by which those who answer give a connection back.
 """
 
 import contextlib
+import errno
+import heapq
 import os
 import selectors
 import socket
@@ -13,7 +15,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from app.server.connection import STALL_S, Connection
+from app.server.connection import STALL_S, Connection, Stage
 from app.server.framing import FramingError
 from app.server.siblings import Siblings
 
@@ -25,6 +27,8 @@ SWEEP_S = 1.0
 # How long a worker with more connections than another leaves new ones to it.
 YIELD_S = 0.002
 MAX_ACCEPTS = 16
+# What accept says where the system has no file or memory left for a connection.
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # Requests that are not complete may take so many times the largest body; more are refused.
 MAX_BODIES = 8
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -49,7 +53,7 @@ class Poller:
     keepalive_s : float
         How long a connection stays open without a request.
     max_connections : int
-        Beyond, new ones wait to be accepted.
+        Beyond, a new one takes the place of one that waits: see ``_make_room``.
     max_body_bytes : int
         Largest body.
     """
@@ -96,12 +100,12 @@ class Poller:
     def turn(self, timeout_s: float, *, is_open: bool = True) -> None:
         """Do what there is to do, waiting for it for ``timeout_s`` at most; take new ones if ``is_open``."""
         is_yielding = is_open and time.monotonic() < self._listen_again_at
-        self._listen(is_open and not is_yielding and self.n_connections < self._max_connections)
+        self._listen(is_open and not is_yielding)
         for key, mask in self._selector.select(YIELD_S if is_yielding else timeout_s):
-            if isinstance(key.data, Connection):
-                self._on_event(key.data, mask)
-            else:
+            if not isinstance(key.data, Connection):
                 key.data()
+            elif key.data in self._connections:  # another event of this turn may have closed it
+                self._on_event(key.data, mask)
         if (now := time.monotonic()) >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
             self._sweep(now)
@@ -169,7 +173,10 @@ class Poller:
     def _sweep(self, now: float) -> None:
         self._siblings.tell(self.n_connections)
         for connection in [c for c in self._connections if not c.is_busy and c.deadline <= now]:
-            self._close(connection)
+            if connection.stage is Stage.RECEIVING:
+                self._refuse(connection, FramingError(408, "The request did not arrive in time."))
+            else:
+                self._close(connection)
 
     def _listen(self, is_wanted: bool) -> None:
         if is_wanted == self._is_listening:
@@ -184,7 +191,7 @@ class Poller:
 
     def _accept_some(self, listener: Any) -> None:
         for _ in range(MAX_ACCEPTS):
-            if self._leaves_it_to_others() or not self._accept(listener):
+            if self._leaves_it_to_others() or not self._has_room() or not self._accept(listener):
                 return
 
     def _leaves_it_to_others(self) -> bool:
@@ -195,17 +202,41 @@ class Poller:
         self._listen_again_at = 0.0
         return False
 
+    def _has_room(self) -> bool:
+        """Return whether one more may be taken; it is taken before others are closed for it."""
+        return self.n_connections <= self._max_connections or self._make_room()
+
+    def _make_room(self, newcomer: Connection | None = None) -> bool:
+        """Close some that wait for their clients, so that who only holds connections keeps nobody out.
+
+        By ``Stage``, and in each stage those that have waited longest. A connection whose request is being
+        answered stays; where all are busy, new ones wait a moment.
+        """
+        waiting = (one for one in self._connections if not (one.is_busy or one is newcomer))
+        chosen = heapq.nsmallest(MAX_ACCEPTS, waiting, key=lambda one: (one.stage, one.deadline))
+        for connection in chosen:
+            self._close(connection)
+        if not chosen:
+            self._listen_again_at = time.monotonic() + YIELD_S
+        return bool(chosen)
+
     def _accept(self, listener: Any) -> bool:
         """Take one connection; return whether there was one."""
         try:
             handle, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return False
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            return self._make_room()
         connection = Connection(handle, client, listener.getsockname(), self._max_body_bytes)
         connection.deadline = time.monotonic() + self._keepalive_s
         self._connections.add(connection)
         self._siblings.tell(self.n_connections)
         self._selector.register(connection, selectors.EVENT_READ, connection)
+        if self.n_connections > self._max_connections:
+            return self._make_room(connection)
         return True
 
     def _on_event(self, connection: Connection, mask: int) -> None:

@@ -6,6 +6,7 @@ and gunicorn's hooks mean what they mean elsewhere.
 """
 
 import contextlib
+import io
 import os
 import time
 from datetime import datetime
@@ -13,12 +14,13 @@ from typing import Any
 
 from gunicorn.errors import ConfigError
 from gunicorn.http import wsgi
+from gunicorn.http.body import ChunkedReader
 from gunicorn.http.unreader import Unreader
 from gunicorn.workers.base import Worker as GunicornWorker
 
 from app import health, predict
 from app.context import services_of
-from app.server import refusals
+from app.server import descriptors, malformed, refusals
 from app.server.connection import Connection
 from app.server.framing import FramingError
 from app.server.lanes import Lane
@@ -75,7 +77,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._handle,
             self._refuse,
             keepalive_s=self.cfg.keepalive,
-            max_connections=self.cfg.worker_connections,
+            max_connections=descriptors.room_for(self.cfg.worker_connections),
             max_body_bytes=services.settings.max_body_bytes,
         )
 
@@ -128,20 +130,31 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         head = connection.incoming.head
         if self._lane(head) is self._predictions:
             self._meter.note_refusal(str(error.status))
-        answer = refusals.problem(error.status, error.detail, head)
+        answer = refusals.problem(error.status, error.detail, head, is_last=True)
         self._poller.reject(connection, answer, is_last=True)
 
     def _answer(self, connection: Connection, content: bytes) -> None:
         """Answer one request, in a thread of a lane."""
-        request, is_kept = None, False
+        is_kept, n_offered = False, connection.sock.n_offered
         try:
             request = Request(self._frozen, Whole(content), connection.client, connection.n_requests)
             request._expected_100_continue = False  # the poller has told the client to go on
             is_kept = self._run_app(request, connection)
-        except Exception as error:  # noqa: BLE001  whatever it is, gunicorn logs and answers it
-            self.handle_error(request, connection.sock, connection.client, error)
+        except malformed.UNREADABLE as error:
+            status, detail = malformed.judge(error)
+            self.log.info("A request from %s was refused: %s", connection.client, detail)
+            self._close_with(connection, status, detail, content)
+        except (ConnectionError, TimeoutError):
+            self.log.debug("A client went away before it had its answer.")
+        except Exception:  # the lane must go on; the client has a problem where nothing was sent yet
+            self.log.exception("An answer ended with a fault of the server")
+            if connection.sock.n_offered == n_offered:
+                self._close_with(connection, 500, "Something went wrong here; the log has it.", content)
         finally:
             self._poller.settle(connection, is_kept=is_kept)
+
+    def _close_with(self, connection: Connection, status: int, detail: str, request: bytes) -> None:
+        connection.sock.sendall(refusals.problem(status, detail, request, is_last=True))
 
     def _run_app(self, request: Any, connection: Connection) -> bool:
         """Have the app answer and return whether the connection may be kept."""
@@ -149,6 +162,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         ends = connection.sock, connection.client, connection.server
         response, environ = wsgi.create(request, *ends, self._frozen, response_class=Response)
         environ["wsgi.multithread"] = True
+        if isinstance(request.body.reader, ChunkedReader):
+            # Malformed chunks end here, not in the middle of the app.
+            environ["wsgi.input"] = io.BytesIO(request.body.read())
         self._count_request()
         if not self.alive:
             response.force_close()

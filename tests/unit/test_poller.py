@@ -1,0 +1,125 @@
+"""Whom the poller closes when it has no room, and what it says to those whose request never ends."""
+
+import socket
+
+import pytest
+
+from app.server import poller as polling
+from app.server import refusals
+from app.server.poller import Poller
+from app.server.siblings import Siblings
+
+GET = b"GET / HTTP/1.1\r\n\r\n"
+
+
+class Server:
+    """A poller with room for few connections, which keeps what it was asked."""
+
+    def __init__(self, max_connections):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.asked, self.clients = [], []
+        self.poller = Poller(
+            [self.listener],
+            Siblings(),
+            lambda connection, request: self.asked.append(connection),
+            self._refuse,
+            keepalive_s=75,
+            max_connections=max_connections,
+            max_body_bytes=1_000,
+        )
+
+    def _refuse(self, connection, error):
+        answer = refusals.problem(error.status, error.detail, b"", is_last=True)
+        self.poller.reject(connection, answer, is_last=True)
+
+    def connect(self, sent=b""):
+        """Return a client's end, after the poller has seen what it sent."""
+        sock = socket.create_connection(self.listener.getsockname(), 10)
+        self.clients.append(sock)
+        sock.sendall(sent)
+        self.turn()
+        return sock
+
+    def close(self):
+        self.poller.close()
+        for sock in self.clients:
+            sock.close()
+
+    def turn(self):
+        for _ in range(3):
+            self.poller.turn(0.02)
+
+
+@pytest.fixture
+def serve():
+    started = []
+
+    def start(max_connections):
+        started.append(Server(max_connections))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+def is_closed(sock):
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def test_the_longest_idle_makes_room_before_any_that_sends(serve, monkeypatch):
+    monkeypatch.setattr(polling, "MAX_ACCEPTS", 1)
+    server = serve(3)
+    sending, idle_long, idle_short = server.connect(GET[:5]), server.connect(), server.connect()
+    newcomer = server.connect(GET)
+
+    assert [is_closed(sock) for sock in (sending, idle_long, idle_short, newcomer)] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert len(server.asked) == 1
+
+
+def test_a_request_under_way_is_never_closed_for_others(serve):
+    server = serve(2)
+    busy = [server.connect(GET) for _ in range(3)]  # one is taken before others are closed for it
+    waiting = server.connect(GET)
+
+    assert (len(server.asked), server.poller.n_connections) == (3, 3)
+    server.asked[0].sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    server.poller.settle(server.asked[0], is_kept=True)
+    server.turn()
+    assert len(server.asked) == 4
+    assert not any(map(is_closed, [*busy[1:], waiting]))
+
+
+def test_a_request_that_does_not_end_in_time_is_told_so(serve, monkeypatch):
+    monkeypatch.setattr(polling, "RECEIVE_S", 0.0)
+    monkeypatch.setattr(polling, "SWEEP_S", 0.0)
+    client = serve(2).connect(GET[:5])
+
+    assert client.recv(65_536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_client_that_goes_while_its_answer_is_sent_ends_nothing_else(serve):
+    server = serve(2)
+    client = server.connect(GET)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()  # a reset
+    server.asked[0].sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    server.poller.settle(server.asked[0], is_kept=True)
+    server.turn()
+
+    assert server.poller.n_connections == 0
+
+
+def test_an_answer_to_head_has_no_body():
+    head = refusals.overloaded(b"HEAD / HTTP/1.1\r\n\r\n")
+
+    assert head.endswith(b"\r\n\r\n") and b"Content-Length: " in head
