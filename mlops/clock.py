@@ -2,17 +2,19 @@
 
 APScheduler only says when to look. What is due is read from the job runs in MongoDB: every due time after the
 last one that anybody claimed. Who claims a due time runs it and sends heartbeats; when those stop, another
-clock takes the run over.
+clock takes the run over. What MongoDB interrupts by changing its primary is tried again by who runs it.
 """
 
 import logging
 import os
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -24,11 +26,14 @@ from utils.time import now
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 SWEEP_S = 15
 HEARTBEAT_S = 5
 STALE_S = 20
 MAX_CATCH_UP = 48
 LATE_AFTER = timedelta(minutes=1)
+PATIENCE_S, RETRY_S = 60.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,14 @@ class Clock:
         self._owner = f"{socket.gethostname()}/{os.getpid()}"
         self._started_at = now()
         self._one_at_a_time = threading.Lock()
+        self._stop = threading.Event()
 
     def run_until(self, stop: threading.Event) -> None:
-        """Look at each due time and each sweep until ``stop`` is set; a running job is finished first."""
+        """Look at each due time and each sweep until ``stop`` is set; a running job is finished first.
+
+        What is due then and not begun is left to the other clocks, or to the next one.
+        """
+        self._stop = stop
         scheduler = BackgroundScheduler(timezone=UTC)
         for trigger in [*self._triggers.values(), IntervalTrigger(seconds=SWEEP_S, timezone=UTC)]:
             scheduler.add_job(self.look, trigger, misfire_grace_time=None, coalesce=True)
@@ -76,7 +86,7 @@ class Clock:
             try:
                 for job in self._jobs.values():
                     for due_at in self._due(job):
-                        if self._runs.claim(job.name, due_at, self._owner):
+                        if not self._stop.is_set() and self._runs.claim(job.name, due_at, self._owner):
                             self._run(job, due_at)
                 self._take_over()
             except UnavailableError as error:
@@ -96,7 +106,7 @@ class Clock:
         yield from found
 
     def _take_over(self) -> None:
-        while run := self._runs.take_over(self._owner, STALE_S):
+        while not self._stop.is_set() and (run := self._runs.take_over(self._owner, STALE_S)):
             log.warning("taking over %s of %s, whose clock fell silent", run["job"], run["due_at"])
             if run["job"] in self._jobs:
                 self._run(self._jobs[run["job"]], run["due_at"])
@@ -109,14 +119,36 @@ class Clock:
         beat = threading.Thread(target=self._beat, args=(job, due_at, ended), daemon=True)
         beat.start()
         try:
-            detail, outcome = job.run(due_at), "late" if late > LATE_AFTER else "ok"
-        except Exception as error:  # the clock must go on; the run says that it failed
-            log.exception("%s due at %s failed", job.name, due_at)
-            detail, outcome = f"{type(error).__name__}: {error}", "failed"
+            outcome, detail = self._outcome(job, due_at, "late" if late > LATE_AFTER else "ok")
+            self._patiently(lambda: self._runs.finish(job.name, due_at, self._owner, outcome, detail))
         finally:
             ended.set()
             beat.join()
-        self._runs.finish(job.name, due_at, self._owner, outcome, detail)
+
+    def _outcome(self, job: Job, due_at: datetime, well: str) -> tuple[str, str]:
+        """Run a job and return how it ended and what to remember.
+
+        Raises UnavailableError if the clock is to stop while MongoDB is away: others take the run over.
+        """
+        try:
+            return well, self._patiently(lambda: job.run(due_at))
+        except Exception as error:  # the clock must go on; the run says that it failed
+            if isinstance(error, UnavailableError) and self._stop.is_set():
+                raise
+            log.exception("%s due at %s failed", job.name, due_at)
+            return "failed", f"{type(error).__name__}: {error}"
+
+    def _patiently(self, action: Callable[[], Result]) -> Result:
+        """Return what ``action`` does, tried again for a while where MongoDB is away."""
+        ends_at = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return action()
+            except UnavailableError as error:
+                if time.monotonic() >= ends_at or self._stop.is_set():
+                    raise
+                log.warning("waiting for MongoDB: %s", error.detail)
+            self._stop.wait(RETRY_S)
 
     def _beat(self, job: Job, due_at: datetime, ended: threading.Event) -> None:
         while not ended.wait(HEARTBEAT_S):

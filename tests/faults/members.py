@@ -13,6 +13,7 @@ from tests.running import free_port, wait_until
 from utils import mongod
 
 START_S = 90
+QUIESCE_MS = 500  # how long one that stops turns away who asks it; 15 s unless told
 
 
 class Member:
@@ -35,6 +36,13 @@ class Member:
         """End the process as a power cut of its own would."""
         self.process.kill()
         self.process.wait()
+
+    def stop(self) -> None:
+        """End the process as who updates it does: a primary gives its place to another member first."""
+        with self.client() as client:
+            client.admin.command("setParameter", 1, shutdownTimeoutMillisForSignaledShutdown=QUIESCE_MS)
+        self.process.terminate()
+        self.process.wait(START_S)
 
     def pause(self) -> None:
         """Let it answer nothing, with its connections open."""
@@ -78,6 +86,16 @@ class ReplicaSet:
         for member in self.members:
             member.resume()
             member.kill()
+
+
+def is_member(member: Member) -> bool:
+    """Tell whether a member has all that the set has, and can be read and elected."""
+    try:
+        with member.client() as client:
+            hello = client.admin.command("hello")
+            return bool(hello["isWritablePrimary"] or hello["secondary"])
+    except PyMongoError:
+        return False
 
 
 def answers(client: pymongo.MongoClient) -> bool:

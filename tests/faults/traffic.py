@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
 
@@ -81,9 +82,7 @@ class Traffic:
 
     def _ask_once(self, connection: HTTPConnection, request_id: str, number: int) -> bool:
         """Ask and return whether it was answered with 200."""
-        if connection.port != self.port:
-            connection.close()
-            connection.port = self.port
+        self._direct(connection)
         try:
             body = BODIES[number % len(BODIES)]
             connection.request("POST", "/predict", body, HEADERS | self._names(request_id))
@@ -96,6 +95,12 @@ class Traffic:
         self._note(request_id, answer.status, content)
         return answer.status == 200
 
+    def _direct(self, connection: HTTPConnection) -> None:
+        """Let the next request go where it should."""
+        if connection.port != self.port:
+            connection.close()
+            connection.port = self.port
+
     def _names(self, request_id: str) -> dict[str, str]:
         key = {"Idempotency-Key": request_id} if self._is_keyed else {}
         return {"X-Request-ID": request_id, **key}
@@ -104,6 +109,34 @@ class Traffic:
         self.statuses[status] += 1
         if status == 200:
             self.answered |= {row["prediction_id"]: request_id for row in json.loads(content)["predictions"]}
+
+
+class BalancedTraffic(Traffic):
+    """Clients of several replicas, which go on to the next where one cannot be reached or cuts them off.
+
+    Attributes
+    ----------
+    unhealed : list
+        Requests that no replica answered with 200.
+    """
+
+    def __init__(self, services: Sequence[Service], n_clients: int = 4, *, pause_s: float = 0.0) -> None:
+        super().__init__(services[0], n_clients, pause_s=pause_s)
+        self._ports = itertools.cycle([service.port for service in services])
+        self._n_tries = 2 * len(services)
+        self.unhealed: list[str] = []
+
+    def _direct(self, connection: HTTPConnection) -> None:
+        """Stay with the replica that answered last."""
+
+    def _ask_once(self, connection: HTTPConnection, request_id: str, number: int) -> bool:
+        for attempt in range(self._n_tries):
+            if super()._ask_once(connection, f"{request_id}-{attempt}", number):
+                return True
+            connection.close()
+            connection.port = next(self._ports)
+        self.unhealed.append(request_id)
+        return False
 
 
 def stored_rows(db: Database, traffic: Traffic) -> dict[str, tuple[str, int]]:

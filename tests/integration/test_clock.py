@@ -7,7 +7,7 @@ import pytest
 
 from mlops import clock as clocks
 from mlops.clock import Clock, Job
-from utils.errors import SettingsError
+from utils.errors import SettingsError, UnavailableError
 from utils.mongo.job_runs import JobRunStore
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -99,6 +99,60 @@ def test_a_job_that_fails_is_remembered_and_the_next_due_time_runs(db, at):
     last = JobRunStore(db).last("hourly")
     assert len(ran) == 2
     assert (last["outcome"], last["detail"]) == ("failed", "RuntimeError: no")
+
+
+class Away:
+    """Job runs that cannot be stored for a moment, as while MongoDB changes its primary."""
+
+    def __init__(self, runs, n_failures):
+        self._runs, self._left = runs, n_failures
+
+    def finish(self, *run):
+        self._left -= 1
+        if self._left >= 0:
+            raise UnavailableError("MongoDB is changing its primary")
+        return self._runs.finish(*run)
+
+    def __getattr__(self, name):
+        return getattr(self._runs, name)
+
+
+def test_what_a_change_of_the_primary_interrupts_is_finished_by_the_clock_that_runs_it(db, at, monkeypatch):
+    monkeypatch.setattr(clocks, "RETRY_S", 0)
+    ran = []
+
+    def interrupted_once(due_at):
+        ran.append(due_at)
+        if len(ran) == 1:
+            raise UnavailableError("MongoDB is changing its primary")
+        return "done"
+
+    at(NOON - timedelta(minutes=5))
+    clock = Clock([Job("hourly", "MONITOR_CRON", "0 * * * *", interrupted_once)], Away(JobRunStore(db), 2))
+    at(NOON)
+    clock.look()
+
+    last = JobRunStore(db).last("hourly")
+    assert ran == [NOON, NOON]
+    assert (last["state"], last["outcome"], last["n_attempts"]) == ("finished", "ok", 1)
+
+
+def test_a_clock_that_is_to_stop_begins_nothing_more(db, at):
+    ran, stop = [], threading.Event()
+    JobRunStore(db).claim("hourly", NOON - timedelta(hours=3), "before")
+    JobRunStore(db).finish("hourly", NOON - timedelta(hours=3), "before", "ok")
+    at(NOON)
+
+    def asked_to_stop_meanwhile(due_at):
+        stop.set()
+        ran.append(due_at)
+        return "done"
+
+    job = Job("hourly", "MONITOR_CRON", "0 * * * *", asked_to_stop_meanwhile)
+    Clock([job], JobRunStore(db)).run_until(stop)
+
+    assert ran == [NOON - timedelta(hours=2)]
+    assert JobRunStore(db).last("hourly")["due_at"] == ran[0]
 
 
 def test_a_run_whose_clock_was_killed_is_taken_over(db, at, monkeypatch):
