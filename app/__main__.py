@@ -12,7 +12,6 @@ from utils import logs
 from utils.errors import VigiaError
 from utils.settings import load
 
-TELLING = ("ALERT_WEBHOOK_URL", "SMTP_HOST")
 MAX_NAME = 38 - len(DEMO_END)
 
 
@@ -38,14 +37,12 @@ def main(host: str | None, port: int | None, models: str | None, is_demo: bool) 
 
 
 def _set_apart() -> None:
-    """Give the demo a folder and a database of its own, and nobody to tell."""
+    """Give the demo a folder and a database of its own, whose name also keeps it from telling anybody."""
     own = load(os.environ)
     os.environ["STATE_DIR"] = str(own.state_dir / "demo")
     os.environ["MONGO_DB"] = own.mongo_db[:MAX_NAME] + DEMO_END
     os.environ["DEFAULT_MODEL"] = "songs"
     os.environ["TRACKERS"] = ","  # a list of none; empty would be the default
-    for name in TELLING:
-        os.environ.pop(name, None)
 
 
 def _joined(models: str | None) -> str | None:

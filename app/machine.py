@@ -25,6 +25,7 @@ from urllib.error import HTTPError
 import click
 
 from mlops.keys import KeyRing
+from mlops.services import DEMO_FILLED
 from model.folders import folders
 from model.spec import load_all
 from utils import embedded_mongo
@@ -99,6 +100,7 @@ class Machine:
     def __init__(self, settings: Settings, *, is_demo: bool = False) -> None:
         self._settings = settings
         self._is_demo = is_demo
+        self._filled = settings.state_dir / DEMO_FILLED
         self._is_stopping = threading.Event()
         is_everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104  a comparison
         self.url = f"http://{'127.0.0.1' if is_everywhere else settings.host}:{settings.port}"
@@ -132,6 +134,7 @@ class Machine:
 
     def _forget(self) -> None:
         """Let a demo begin anew; its database is its own."""
+        self._filled.unlink(missing_ok=True)
         db = connection.connect(os.environ["MONGO_URI"], self._settings.mongo_db)
         try:
             connection.drop(db)
@@ -170,7 +173,7 @@ class Machine:
                 if training.ended():
                     log.error("%s ended with %s; see above", training.name, training.ended())
                 training = None
-            is_filled = training is None or not self._is_demo
+            is_filled = training is None or not self._is_demo or self._filled.exists()
             is_announced = is_announced or (is_filled and self._announce())
 
     def _announce(self) -> bool:

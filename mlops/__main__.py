@@ -26,7 +26,7 @@ from mlops.later_commands import LaterGroup
 from mlops.operations import Operations
 from mlops.recount_command import recount_command
 from mlops.rollout_commands import canary_command, shadow_command
-from mlops.services import DEMO_END, Services, build, prepare
+from mlops.services import DEMO_END, DEMO_FILLED, Services, build, prepare
 from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
 from utils.mongo import connection, migrations
@@ -46,11 +46,17 @@ def main() -> None:
 @main.command()
 def clock() -> None:
     """Run what is due, until stopped; any number of clocks may run."""
+    stop = _stop_signal()
+    with _operations() as operations:
+        Clock(operations.jobs(), operations.services.job_runs).run_until(stop)
+
+
+def _stop_signal() -> threading.Event:
+    """Return what is set as soon as somebody wants this process to end."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with _operations() as operations:
-        Clock(operations.jobs(), operations.services.job_runs).run_until(stop)
+    return stop
 
 
 @main.command()
@@ -79,14 +85,19 @@ def release_command() -> None:
 
 @main.command(hidden=True)
 def demo() -> None:
-    """Fill a demo's empty database with two made-up weeks; ``python -m app --demo`` calls it."""
+    """Fill a demo's empty database with two made-up weeks and live on; ``python -m app --demo`` calls it."""
     from mlops.demo import Demo  # draws rows, which nothing else here needs
+    from mlops.visitors import Visitors
 
     with _operations() as operations:
-        name = operations.services.settings.mongo_db
-        if not name.endswith(DEMO_END):
-            raise click.ClickException(f"{name} is not a demo's database. Use python -m app --demo.")
-        Demo(operations).run(progress_bar("demo"))
+        settings = operations.services.settings
+        if not settings.mongo_db.endswith(DEMO_END):
+            raise click.ClickException(f"{settings.mongo_db} is no demo's database: python -m app --demo.")
+        made_up = Demo(operations)
+        visitors = Visitors(made_up, made_up.run(progress_bar("demo")), settings)
+        visitors.catch_up()
+        (settings.state_dir / DEMO_FILLED).touch()
+        visitors.visit(_stop_signal())
 
 
 @main.command()

@@ -2,12 +2,13 @@
 
 Each request is read, answered and logged by the product's own code at a time in the past; labels come days
 later; checks run when they were due, and say what they find. Only the clock of this process is set back.
-Writes to the database that it is given, so give it one of its own.
+Writes to the database that it is given, so give it one of its own. ``mlops.visitors`` goes on from there.
 """
 
 import csv
 import io
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -38,15 +39,16 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 N_DAYS, HOURS_A_DAY = 14, 24
 SEED = 20_260
 SPOOL = "demo"
-# Checks are what takes long: one a day, and three as soon as there is something to find.
-CHECK_EVERY_H, QUIET_DAYS, QUIETLY_EVERY_H = 8, 7, 24
+# Checks are what takes long: few while nothing happens, more as soon as there is something to find.
+CHECK_EVERY_H, MEASURE_EVERY_H = 12, 42
+QUIET_DAYS, QUIETLY_EVERY_H = 7, 84
 BY = "demo"
 REASON = "What comes since last week is here to stay, and this version has learnt from it."
 # Requests by hour of the day (UTC): quiet nights, two peaks.
 RHYTHM = (2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 10, 10, 9, 9, 10, 9, 8, 8, 9, 10, 9, 7, 5, 3)
 SATURDAY, WEEKEND_SHARE = 5, 0.7
 BAD_SHARE = 0.01
-MAX_ROWS_A_REQUEST = 6
+MAX_ROWS_A_REQUEST = 12
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Story:
     """What happens to one model.
 
     ``n_rows_a_day`` is that of a working day; ``coverage`` the share of rows that get a label, on average
-    ``delay_days`` later; on day ``retrained_on`` it is retrained with the labels that are there.
+    ``delay_days`` later; on day ``retrained_on`` it learns anew, from labelled rows since its first change.
     """
 
     model: str
@@ -93,9 +95,9 @@ def _without_age(row: Row, randomly: random.Random) -> Row:
 
 
 STORIES = (
-    Story("songs", 800, 0.6, 0.9, (Change(7.5, N_DAYS + 1, _faster),), retrained_on=11.0),
-    Story("cars", 420, 0.5, 0.7),
-    Story("titanic", 260, 0.7, 0.6, (Change(8.0, 9.5, _without_age),)),
+    Story("songs", 800, 0.6, 0.9, (Change(7.5, math.inf, _faster),), retrained_on=11.0),
+    Story("cars", 320, 0.5, 0.7),
+    Story("titanic", 240, 0.7, 0.6, (Change(12.6, math.inf, _without_age),)),
 )
 
 
@@ -120,37 +122,57 @@ class StoredAnswers:
 
 
 @dataclass
-class _Traffic:
-    """The rows that one model is still to be asked, and the labels that are still to come."""
+class Traffic:
+    """What one model is asked from ``start`` on, and the labels that are still to come."""
 
     story: Story
-    rows: deque[Row]
-    target: str
-    randomly: random.Random
+    start: datetime
+    randomly: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311  no secret
+    rows: deque[Row] = field(default_factory=deque)
     labels: list[tuple[datetime, str, str]] = field(default_factory=list)
+    n_drawn: int = 0
 
-    def requests(self, hour: datetime, day: float) -> Iterator[tuple[datetime, list[Row]]]:
+    @property
+    def target(self) -> str:
+        """The column that a client does not send."""
+        return tables.TABLES[self.story.model].target
+
+    def requests(self, hour: datetime) -> Iterator[tuple[datetime, list[Row]]]:
         """Yield the requests of an hour by time, with their rows."""
         share = RHYTHM[hour.hour] / sum(RHYTHM) * (WEEKEND_SHARE if hour.weekday() >= SATURDAY else 1)
         n_rows = round(self.story.n_rows_a_day * share * self.randomly.uniform(0.85, 1.15))
         moments = sorted(self.randomly.uniform(0, 3_599) for _ in range(n_rows))
-        while moments and self.rows:
-            n = min(self.randomly.randint(1, MAX_ROWS_A_REQUEST), len(moments), len(self.rows))
-            yield hour + timedelta(seconds=moments[0]), [self._row(day) for _ in range(n)]
+        day = (hour - self.start) / DAY
+        while moments:
+            n = min(self.randomly.randint(1, MAX_ROWS_A_REQUEST), len(moments))
+            yield (
+                hour + timedelta(seconds=moments[0]),
+                [self._row(day) for _ in range(n)],
+            )
             del moments[:n]
 
     def _row(self, day: float) -> Row:
+        if not self.rows:
+            self._draw()
         row = self.rows.popleft()
         for change in self.story.changes:
             row = change.of(row, day, self.randomly)
         return row
 
-    def expect_labels(self, rows: Sequence[Row], answered: Answered, at: datetime) -> None:
+    def _draw(self) -> None:
+        """Draw rows for two weeks, none of which is one of training or was asked before."""
+        model = self.story.model
+        count, seed = round(self.story.n_rows_a_day * N_DAYS), SEED + self.n_drawn
+        drawn = simulate.simulate(tables.TABLES[model], figures.read(tables.figures_path(model)), count, seed)
+        self.rows.extend(csv.DictReader(io.StringIO(drawn.to_csv(index=False))))
+        self.n_drawn += 1
+
+    def expect_labels(self, rows: Sequence[Row], prediction_ids: Sequence[str], at: datetime) -> None:
         """Have the truth about some of these rows come later."""
-        for row, answer in zip(rows, answered.answers, strict=True):
+        for row, prediction_id in zip(rows, prediction_ids, strict=True):
             if self.randomly.random() < self.story.coverage:
                 delay = self.randomly.expovariate(1 / self.story.delay_days) * DAY
-                self.labels.append((at + delay, answer.prediction_id, row[self.target]))
+                self.labels.append((at + delay, prediction_id, row[self.target]))
 
     def due_labels(self, until: datetime) -> list[Given]:
         """Return the labels that have come by now, once."""
@@ -175,11 +197,11 @@ class Demo:
             max_rows=services.settings.max_rows,
         )
 
-    def run(self, on_step: OnStep) -> None:
-        """Train the models and live through the two weeks until this hour."""
+    def run(self, on_step: OnStep) -> list[Traffic]:
+        """Train the models, live through the two weeks until now, and return what is still to come."""
         until = hour_of(now())
         self.train(until, on_step)
-        self.fill(until, on_step)
+        return self.fill(until, on_step)
 
     def train(self, until: datetime, on_step: OnStep) -> None:
         """Train the first version of each model, as if shortly before the two weeks that end at ``until``."""
@@ -188,62 +210,77 @@ class Demo:
             with set_to(until - N_DAYS * DAY - (len(self._stories) - number) * HOUR):
                 self._operations.retrain(Order(story.model, promote="always", by=BY))
 
-    def fill(self, until: datetime, on_step: OnStep) -> None:
+    def fill(self, until: datetime, on_step: OnStep) -> list[Traffic]:
         """Live through the two weeks that end at ``until``, the start of an hour."""
-        traffic = [self._traffic(story) for story in self._stories]
         n_hours = N_DAYS * HOURS_A_DAY
+        traffic = [Traffic(story, until - n_hours * HOUR) for story in self._stories]
         for number in range(n_hours):
             on_step("living through two weeks", number, n_hours)
             hour = until - (n_hours - number) * HOUR
             for one in traffic:
-                self._live(one, hour, number / HOURS_A_DAY)
-            every_h = QUIETLY_EVERY_H if number < QUIET_DAYS * HOURS_A_DAY else CHECK_EVERY_H
-            if (number + 1) % every_h == 0:
-                self._check_drift(hour + HOUR)
-            if (number + 1) % HOURS_A_DAY == 0:
-                self._measure(hour + HOUR)
+                self._live(one, hour)
+            self._watch(number + 1, hour + HOUR)
+        return traffic
 
-    def _traffic(self, story: Story) -> _Traffic:
-        table = tables.TABLES[story.model]
-        n_rows = round(story.n_rows_a_day * N_DAYS * 1.1)
-        drawn = simulate.simulate(table, figures.read(tables.figures_path(story.model)), n_rows, SEED)
-        text = drawn.to_csv(index=False)
-        rows = deque(csv.DictReader(io.StringIO(text)))
-        return _Traffic(story, rows, table.target, random.Random(SEED))  # noqa: S311  no secret
+    def _watch(self, n_hours: int, at: datetime) -> None:
+        """Check and measure what is due after so many hours; a quiet week is measured once, as a whole."""
+        quiet_h = QUIET_DAYS * HOURS_A_DAY
+        if n_hours % (QUIETLY_EVERY_H if n_hours <= quiet_h else CHECK_EVERY_H) == 0:
+            self._check_drift(at)
+        if n_hours == quiet_h:
+            self._measure(at, QUIET_DAYS * DAY)
+        elif n_hours > quiet_h and n_hours % MEASURE_EVERY_H == 0:
+            self._measure(at, MEASURE_EVERY_H * HOUR)
 
-    def _live(self, traffic: _Traffic, hour: datetime, day: float) -> None:
+    def _live(self, traffic: Traffic, hour: datetime) -> None:
         """Ask and label a model for an hour; retrain it where that is due."""
         with set_to(hour):
             self._serving.refresh()
-        for moment, rows in traffic.requests(hour, day):
-            with set_to(moment):
-                self._ask(traffic, rows)
-        self._answers.store()
+        for moment, rows in traffic.requests(hour):
+            self.ask(traffic, moment, rows)
+        self.store()
         with set_to(hour + HOUR):
             self._operations.services.rejections.store()
-            if labels := traffic.due_labels(hour + HOUR):
-                self._operations.labelling.put(labels)
-            if traffic.story.retrained_on == day:
-                self._retrain(traffic.story.model)
+            self.label(traffic)
+            if traffic.story.retrained_on == (hour - traffic.start) / DAY:
+                self._retrain(traffic)
 
-    def _retrain(self, model: str) -> None:
-        """Retrain, and have a person decide where the gate cannot tell the two versions apart."""
-        outcome = self._operations.retrain(Order(model, by=BY))
+    def store(self) -> None:
+        """Store what was asked since the last time."""
+        self._answers.store()
+
+    def label(self, traffic: Traffic) -> None:
+        """Send the labels that are due."""
+        if labels := traffic.due_labels(now()):
+            self._operations.labelling.put(labels)
+
+    def _retrain(self, traffic: Traffic) -> None:
+        """Learn what came since the change, and have a person decide where the gate cannot tell."""
+        model, changes = traffic.story.model, traffic.story.changes
+        since = traffic.start + changes[0].start * DAY if changes else None
+        outcome = self._operations.retrain(Order(model, by=BY, since=since))
         if not outcome["is_promoted"]:
             registry, version = self._operations.services.registry, str(outcome["version"])
             registry.promote(model, version, reason=REASON, by=BY)
 
-    def _ask(self, traffic: _Traffic, rows: list[Row]) -> None:
-        served = self._serving.champion(traffic.story.model)
+    def ask(self, traffic: Traffic, moment: datetime, rows: Sequence[Row]) -> None:
+        """Ask a model some rows as if it were ``moment``."""
+        with set_to(moment):
+            served = self._serving.champion(traffic.story.model)
+            try:
+                batch = served.schema.from_csv(self.body(traffic, rows))
+            except InvalidRowsError as error:
+                self._operations.services.rejections.note(traffic.story.model, error.faults)
+                return
+            answered = self._serving.predict(served, batch, f"demo-{now():%Y%m%dT%H%M%S%f}")
+            traffic.expect_labels(rows, [one.prediction_id for one in answered.answers], now())
+
+    def body(self, traffic: Traffic, rows: Sequence[Row]) -> bytes:
+        """Return rows as a client sends them: without the truth, and now and then with a wrong cell."""
         if traffic.randomly.random() < BAD_SHARE:
-            rows = [rows[0] | {served.schema.names[1]: "n/a?"}, *rows[1:]]
-        try:
-            batch = served.schema.from_csv(_as_csv(rows, traffic.target))
-        except InvalidRowsError as error:
-            self._operations.services.rejections.note(traffic.story.model, error.faults)
-            return
-        answered = self._serving.predict(served, batch, f"demo-{now():%Y%m%dT%H%M%S%f}")
-        traffic.expect_labels(rows, answered, now())
+            second = list(self._operations.services.specs[traffic.story.model].features)[1]
+            rows = [rows[0] | {second: "n/a?"}, *rows[1:]]
+        return _as_csv(rows, traffic.target)
 
     def _check_drift(self, due_at: datetime) -> None:
         """Check as the clock would have at ``due_at``."""
@@ -251,10 +288,10 @@ class Demo:
             for spec in self._specs:
                 self._operations.monitor.scheduled(spec, due_at)
 
-    def _measure(self, due_at: datetime) -> None:
+    def _measure(self, due_at: datetime, length: timedelta) -> None:
         """Measure quality as the clock would have at ``due_at``."""
         with set_to(due_at):
-            self._operations.quality.scheduled(self._specs, due_at - DAY, due_at)
+            self._operations.quality.scheduled(self._specs, due_at - length, due_at)
 
     @property
     def _specs(self) -> list[Spec]:

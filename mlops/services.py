@@ -55,6 +55,7 @@ from utils.spool import LogCounts, Spool
 log = logging.getLogger(__name__)
 
 DEMO_END = "_demo"  # how the name of a database ends that may be emptied and filled with a made-up past
+DEMO_FILLED = "filled"  # file in the demo's STATE_DIR that says that this is done
 DRAIN_S = 15.0
 FOLLOW_S = 1.0
 REJECTIONS_S = 5.0

@@ -13,6 +13,7 @@ import platform
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def resolved_spec(self) -> Spec:
         """Return the spec; its text was written by this program and is signed."""
-        return specs.loads(self.spec, f"spec of {self.model} {self.version}")
+        return _spec(self.spec, f"spec of {self.model} {self.version}")
 
     def document(self) -> dict[str, Any]:
         """Return plain values, as they are stored; instants stay instants."""
         found: dict[str, Any] = msgspec.to_builtins(self, builtin_types=(datetime,))
         return found
+
+
+@lru_cache(maxsize=64)
+def _spec(text: str, origin: str) -> Spec:
+    """Read a stored spec; reading YAML takes as long as storing hundreds of labels."""
+    return specs.loads(text, origin)
 
 
 def from_document(document: Mapping[str, Any]) -> Manifest:

@@ -14,7 +14,7 @@ from utils.mongo import connection
 from utils.settings import load
 from utils.time import now
 
-STORY = demos.Story("titanic", 300, 0.7, 0.2, (demos.Change(1.0, 3.0, demos._without_age),), 1.5)
+STORY = demos.Story("titanic", 600, 0.9, 0.1, (demos.Change(0.5, 3.0, demos._without_age),), 1.5)
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def operations(mongo_uri, tmp_path):
 
 def test_the_past_is_lived_through(operations, monkeypatch):
     monkeypatch.setattr(demos, "N_DAYS", 2)
+    monkeypatch.setattr(demos, "QUIET_DAYS", 0)
     demo, until = demos.Demo(operations, [STORY]), hour_of(now())
 
     demo.train(until, lambda *_: None)
