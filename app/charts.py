@@ -213,6 +213,51 @@ def calibration(groups: Sequence[Mapping[str, float]], title: Callable[[Mapping[
     )
 
 
+def tradeoff(points: Sequence[tuple[float, float | None, float | None]], chosen: float) -> Chart:
+    """Return precision and recall (second, third) over the threshold (first), all from 0 to 1."""
+    lines = []
+    for place, look in ((1, "now"), (2, "before")):
+        there = [
+            f"{WIDTH * p[0]:.1f} {HEIGHT * (1 - value):.1f}"
+            for p in points
+            if (value := p[place]) is not None
+        ]
+        if len(there) > 1:
+            lines.append(Line("M" + "L".join(there), look))
+    return Chart(lines=[*lines, Line(f"M{WIDTH * chosen:.1f} 0V{HEIGHT}", "chosen")])
+
+
+def histogram(counts: Sequence[int], titles: Sequence[str]) -> Chart:
+    """Return one bar a count, side by side."""
+    highest, step = max([*counts, 1]), WIDTH / max(len(counts), 1)
+    bars = [
+        _bar(i * step, step, n / highest, title)
+        for i, (n, title) in enumerate(zip(counts, titles, strict=True))
+    ]
+    return Chart(bars, high=highest)
+
+
+def spread(
+    groups: Sequence[Mapping[str, float]], title: Callable[[Mapping[str, float]], str]
+) -> Chart | None:
+    """Return how values lie group by group: their middle as line, ``low`` to ``high`` as band, and zero."""
+    if len(groups) < 2:
+        return None
+    low, high = _padded(min(0.0, *(g["low"] for g in groups)), max(0.0, *(g["high"] for g in groups)))
+
+    def y(value: float) -> float:
+        return round(HEIGHT * (1 - (value - low) / (high - low)), 1)
+
+    places = [(round(WIDTH * i / (len(groups) - 1), 1), group) for i, group in enumerate(groups)]
+    up, middle, down = (
+        [f"{x} {y(group[name])}" for x, group in places] for name in ("high", "middle", "low")
+    )
+    lines = [Line("M" + "L".join([*up, *reversed(down)]) + "Z", "band"), Line("M" + "L".join(middle), "now")]
+    dots = [Dot(x, y(group["middle"]), title(group)) for x, group in places]
+    lines.append(Line(f"M0 {y(0.0)}H{WIDTH}", "limit"))
+    return Chart((), lines, dots, (), low, high, groups[0]["answer"], groups[-1]["answer"])
+
+
 def heat(effect: float | None) -> str:
     """Return the shade of an effect: ``none`` without rows, else 0 to 6.
 

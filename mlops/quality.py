@@ -139,7 +139,7 @@ class QualityMonitor:
             return None
         answers, n_unreadable = read_answers(known.spec, rows, labels)
         threshold = known.manifest.threshold
-        measured = quality.measure(known.spec, answers, threshold)
+        measured = quality.measure(known.spec, answers, threshold, _usual_error(known.manifest))
         expected = quality.expect(known.spec, answers, threshold, known.expectation)
         judged = _Judged.of(spec, known, answers, measured.metrics, measured.n_rows)
         return {
@@ -151,7 +151,11 @@ class QualityMonitor:
             "confusion": measured.confusion,
             "classes": list(known.spec.class_names) or None,
             "calibration": measured.calibration,
+            "threshold": threshold if measured.scores else None,
+            "scores": measured.scores,
             "bias": measured.bias,
+            "residuals": measured.residuals,
+            "by_answer": measured.by_answer,
             "estimated": expected.metrics if expected else None,
             "gap": asdict(judged.gap) if judged.gap else None,
             **judged.document(),
@@ -295,6 +299,11 @@ def _read(reader: LabelReader, value: Any) -> float | None:
         return reader.read(value)
     except UnknownLabelError:
         return None
+
+
+def _usual_error(manifest: Manifest) -> float | None:
+    """Return how far the answers of a version lay from the truth at training, as far as that was measured."""
+    return manifest.metrics.get("mae") or manifest.metrics.get("rmse")
 
 
 def _is_worse(metric: str, value: float, other: float) -> bool:

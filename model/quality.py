@@ -18,6 +18,10 @@ Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 N_BINS = 10
+N_THRESHOLDS = 100
+ROUNDING = 1e-9  # 0.29 x 100 is a little less than 29
+# Errors are counted in steps of a quarter of the usual error, up to four times that on each side.
+UNITS, STEPS_A_UNIT = 4, 4
 # A month has thirty windows and several looks at each: one in a thousand a look.
 MAX_CHANCE = 0.001
 # Smaller gaps do not matter: in a metric from 0 to 1, and as a share of an error.
@@ -59,15 +63,22 @@ class Measured:
     """Realised quality.
 
     ``metrics`` has for each metric ``value``, ``low`` and ``high`` (95 %); ``confusion`` the labelled rows by
-    true and answered class; ``calibration`` mean probability and share of positives in ten bins; ``bias``
-    the mean error of a regression.
+    true and answered class; ``calibration`` mean probability and share of positives in ten bins; ``scores``
+    (two classes) the positive and negative rows by their probability, a count from each hundredth on, 0 to 1.
+
+    Of a regression, ``bias`` is the mean error, ``residuals`` the errors (answer minus truth) counted between
+    ``edges``, the first and last count being open, and ``by_answer`` the errors of ten groups of rows by
+    their answer: its mean, and of the errors the middle and the ends of the middle 80 %.
     """
 
     n_rows: int
     metrics: dict[str, dict[str, float | None]]
     confusion: list[list[int]] | None = None
     calibration: list[dict[str, float]] | None = None
+    scores: dict[str, list[int]] | None = None
     bias: float | None = None
+    residuals: dict[str, list[float]] | None = None
+    by_answer: list[dict[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ class Gap:
     is_drift: bool
 
 
-def measure(spec: Spec, answers: Answers, threshold: float) -> Measured:
+def measure(spec: Spec, answers: Answers, threshold: float, usual_error: float | None = None) -> Measured:
     """Measure answers by their labels.
 
     Parameters
@@ -100,6 +111,9 @@ def measure(spec: Spec, answers: Answers, threshold: float) -> Measured:
         Any rows; those without a label are left out.
     threshold : float
         The version's.
+    usual_error : float, optional
+        Of a regression, in the target's unit: the scale on which errors are counted, so that the counts of
+        windows with the same one can be added. By default the mean absolute error of these rows.
     """
     rows = answers.labelled()
     if not len(rows):
@@ -112,8 +126,17 @@ def measure(spec: Spec, answers: Answers, threshold: float) -> Measured:
         ends = percentiles(resampled(metric_of(spec, name, y, scores, threshold), len(rows)), LEVEL)
         metrics[name] = {"value": found[name], "low": ends.low, "high": ends.high}
     if spec.task == "regression":
-        return Measured(len(rows), metrics, bias=float((rows.chosen - rows.y_true).mean()))
-    return Measured(len(rows), metrics, _confusion(spec, rows), _calibration(spec, rows))
+        errors = rows.chosen - rows.y_true
+        return Measured(
+            len(rows),
+            metrics,
+            bias=float(errors.mean()),
+            residuals=_residuals(errors, usual_error),
+            by_answer=_by_answer(rows.chosen, errors),
+        )
+    return Measured(
+        len(rows), metrics, _confusion(spec, rows), _calibration(spec, rows), _score_counts(spec, rows)
+    )
 
 
 def _is_known(spec: Spec, metric: str) -> bool:
@@ -156,6 +179,32 @@ def _calibration(spec: Spec, rows: Answers) -> list[dict[str, float]] | None:
         }
         for one in np.unique(bins)
     ]
+
+
+def _score_counts(spec: Spec, rows: Answers) -> dict[str, list[int]] | None:
+    """Count positive and negative rows by their probability; None where there is no positive class."""
+    if spec.positive_index is None or rows.probability is None:
+        return None
+    is_positive = rows.y_true == spec.positive_index
+    bins = (rows.probability * N_THRESHOLDS + ROUNDING).astype(int)  # that of 1 has the last one to itself
+    sides = {"positive": bins[is_positive], "negative": bins[~is_positive]}
+    return {name: np.bincount(one, minlength=N_THRESHOLDS + 1).tolist() for name, one in sides.items()}
+
+
+def _residuals(errors: Floats, usual_error: float | None) -> dict[str, list[float]]:
+    unit = usual_error or float(np.abs(errors).mean()) or 1.0
+    edges = np.linspace(-UNITS * unit, UNITS * unit, 2 * UNITS * STEPS_A_UNIT + 1)
+    counts = np.bincount(np.searchsorted(edges, errors, side="right"), minlength=len(edges) + 1)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
+
+
+def _by_answer(chosen: Floats, errors: Floats) -> list[dict[str, float]]:
+    found = []
+    for group in np.array_split(np.argsort(chosen, kind="stable"), min(N_BINS, len(chosen))):
+        low, middle, high = np.quantile(errors[group], [0.1, 0.5, 0.9]).tolist()
+        head = {"n_rows": len(group), "answer": float(chosen[group].mean())}
+        found.append({**head, "low": low, "middle": middle, "high": high})
+    return found
 
 
 def expect(

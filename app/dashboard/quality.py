@@ -1,7 +1,11 @@
-"""Quality: realised and expected over time, how many labels came and when, confusion, calibration."""
+"""Quality: realised and expected over time, how many labels came and when, confusion, calibration.
 
+What needs many rows (other thresholds, errors) is added up from the counts of windows, never from rows.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from flask import render_template, request
@@ -9,7 +13,7 @@ from flask import render_template, request
 from app import charts
 from app.auth import needs
 from app.context import services
-from app.dashboard import blueprint
+from app.dashboard import blueprint, thresholds
 from app.dashboard.figures import figure, percent, whole
 from app.dashboard.language import t
 from app.dashboard.overview import known_events
@@ -18,7 +22,9 @@ from utils.errors import UnavailableError
 from utils.time import now
 
 N_WINDOWS = 90
-DAY = timedelta(days=1)
+# Windows whose counts are added, the chosen one included: one alone may have few positives.
+OVERS = (1, 7, 30)
+TABLE_STEP = 10
 
 
 @blueprint.get("/<model>/quality")
@@ -41,6 +47,9 @@ def _found(model: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     metrics = list(part["metrics"]) if part else []
     asked = request.args.get("metric")
     metric = asked if asked in metrics else (part["metric"] if part else None)
+    over = request.args.get("over", type=int)
+    over = over if over in OVERS else OVERS[1]
+    parts = _added(reports, chosen, over)
     axis = charts.Axis(reports[0]["window_start"], reports[-1]["window_end"])
     events = known_events(model)
     points = [_point(one, metric) for one in reports]
@@ -57,8 +66,25 @@ def _found(model: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "training": _training(model, chosen, metric),
         "coverage": charts.series(axis, [_coverage(one) for one in reports], _coverage_title, events=events),
         "calibration": _calibration(part),
-        "thresholds": thresholds(part["calibration"]) if part and part["calibration"] else [],
+        "overs": OVERS,
+        "over": over,
+        "thresholds": _thresholds(parts),
+        "residuals": _residuals(parts, part),
+        "unit": _unit(model),
+        "positive_last": _positive_last(model, part),
     }
+
+
+def _positive_last(model: str, part: Mapping[str, Any] | None) -> list[str]:
+    """Return the names of the two classes, that of the positive one last."""
+    names = list((part or {}).get("classes") or ())
+    spec = services().spec_of(model)
+    return names[::-1] if spec is not None and spec.positive_index == 0 else names
+
+
+def _unit(model: str) -> str:
+    spec = services().spec_of(model)
+    return (spec.target.unit or "") if spec else ""
 
 
 def _chosen(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -129,25 +155,77 @@ def _group_title(group: Mapping[str, float]) -> str:
     )
 
 
-def thresholds(groups: Sequence[Mapping[str, float]]) -> list[dict[str, float | None]]:
-    """Return what other thresholds would have answered: for each group's lower end precision and recall.
+def _added(
+    reports: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any], n_windows: int
+) -> list[dict[str, Any]]:
+    """Return what the chosen window and those before it say of its version."""
+    before = [one for one in reports if one["window_start"] <= chosen["window_start"]][-n_windows:]
+    parts = (part for one in before for part in one["versions"])
+    return [part for part in parts if part["version"] == chosen["version"]]
 
-    >>> low, high = (0.05, 0.0, 8), (0.95, 0.5, 2)
-    >>> names = ("probability", "share", "n_rows")
-    >>> thresholds([dict(zip(names, one)) for one in (low, high)])[1]
-    {'threshold': 0.9, 'precision': 0.5, 'recall': 1.0, 'n_positive': 2}
-    """
-    n_true = sum(g["share"] * g["n_rows"] for g in groups)
-    found: list[dict[str, float | None]] = []
-    for first in range(len(groups)):
-        above = groups[first:]
-        n_said, n_right = sum(g["n_rows"] for g in above), sum(g["share"] * g["n_rows"] for g in above)
-        found.append(
-            {
-                "threshold": int(groups[first]["probability"] * 10) / 10,
-                "precision": n_right / n_said if n_said else None,
-                "recall": n_right / n_true if n_true else None,
-                "n_positive": n_said,
-            }
-        )
-    return found
+
+def _thresholds(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return what the page shows of other thresholds; None where there is nothing to count."""
+    counts = thresholds.added([part["scores"] for part in parts if part.get("scores")])
+    if counts is None:
+        return None
+    every = thresholds.every(counts)
+    ours = next(part["threshold"] for part in reversed(parts) if part.get("scores"))
+    place = _place(request.args.get("threshold"), ours, len(every) - 1)
+    marked = {*range(0, len(every), TABLE_STEP), place}
+    return {
+        "counts": counts,
+        "n_labelled": sum(sum(side) for side in counts.values()),
+        "ours": ours,
+        "chosen": every[place],
+        "step": 1 / (len(every) - 1),
+        "rows": [every[i] for i in sorted(marked)],
+        "chart": charts.tradeoff(
+            [(one.threshold, one.precision, one.recall) for one in every], every[place].threshold
+        ),
+    }
+
+
+def _place(asked: str | None, ours: float, n_groups: int) -> int:
+    """Return the number of the threshold that was asked for, else of the nearest to the version's own."""
+    try:
+        wanted = float(asked or ours)
+    except ValueError:
+        wanted = ours
+    return round(min(max(wanted, 0.0), 1.0) * n_groups) if math.isfinite(wanted) else round(ours * n_groups)
+
+
+def _residuals(parts: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return how far answers lay from the truth, as counts of all windows with the scale of the newest."""
+    found = [part["residuals"] for part in parts if part.get("residuals")]
+    if not found or chosen is None:
+        return None
+    edges = found[-1]["edges"]
+    same = [one["counts"] for one in found if one["edges"] == edges]
+    counts = [sum(column) for column in zip(*same, strict=True)]
+    names = [
+        t("quality.below", value=figure(edges[0])),
+        *(t("chart.between", low=figure(low), high=figure(high)) for low, high in pairwise(edges)),
+        t("quality.above", value=figure(edges[-1])),
+    ]
+    titles = [f"{name}: {whole(n)}" for name, n in zip(names, counts, strict=True)]
+    groups = chosen.get("by_answer") or []
+    return {
+        "rows": list(zip(names, counts, strict=True)),
+        "n_labelled": sum(counts),
+        "ends": (edges[0], edges[-1]),
+        "chart": charts.histogram(counts, titles),
+        "groups": groups,
+        "spread": charts.spread(groups, _spread_title),
+    }
+
+
+def _spread_title(group: Mapping[str, float]) -> str:
+    return t(
+        "quality.spread",
+        answer=figure(group["answer"]),
+        middle=figure(group["middle"]),
+        low=figure(group["low"]),
+        high=figure(group["high"]),
+        n=whole(group["n_rows"]),
+    )

@@ -69,7 +69,7 @@ function exports(root) {
     if (one.querySelector(':scope > .exports')) continue
     const row = document.createElement('div')
     row.className = 'exports'
-    const table = one.querySelector('table')
+    const table = one.querySelector('[data-table]') ?? one.querySelector('table')
     const svg = one.querySelector('svg.chart')
     if (table) row.append(button(texts.csv, () => save(csvOf(table), 'text/csv', `${one.dataset.export}.csv`)))
     if (svg) row.append(button(texts.png, () => pngOf(svg).then((blob) => saveBlob(blob, `${one.dataset.export}.png`))))
@@ -131,6 +131,39 @@ function saveBlob(blob, name) {
   link.download = name
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 1_000)
+}
+
+// Another threshold: counted from groups of rows by their probability, so any number of rows is as quick.
+function slide(input) {
+  const place = input.closest('[data-thresholds]')
+  const counts = JSON.parse(place.dataset.thresholds)
+  const first = Math.round(Number(input.value) * (counts.positive.length - 1))
+  const sum = (side, from) => counts[side].slice(from).reduce((total, n) => total + n, 0)
+  const found = { n_right: sum('positive', first), n_wrong: sum('negative', first) }
+  found.n_missed = sum('positive', 0) - found.n_right
+  found.n_spared = sum('negative', 0) - found.n_wrong
+  const share = (part, whole) => (whole ? percent(part / whole) : '–')
+  const said = {
+    threshold: figure(Number(input.value)),
+    precision: share(found.n_right, found.n_right + found.n_wrong),
+    recall: share(found.n_right, found.n_right + found.n_missed),
+    f1: share(2 * found.n_right, 2 * found.n_right + found.n_wrong + found.n_missed),
+    ...Object.fromEntries(Object.entries(found).map(([name, n]) => [name, figure(n)])),
+  }
+  for (const one of place.querySelectorAll('[data-said]')) one.textContent = said[one.dataset.said]
+  input.ariaValueText = `${said.threshold}: precision ${said.precision}, recall ${said.recall}`
+  const line = place.querySelector('.line.chosen')
+  line.setAttribute('d', line.getAttribute('d').replace(/^M[\d.]+/, `M${600 * Number(input.value)}`))
+  const address = new URL(location.href)
+  address.searchParams.set('threshold', input.value)
+  history.replaceState(null, '', address)
+}
+
+function slides() {
+  document.body.classList.add('scripted')
+  document.addEventListener('input', (event) => {
+    if (event.target.matches('[data-thresholds] input[type="range"]')) slide(event.target)
+  })
 }
 
 // A training that was just begun: how far it is, and how it ended.
@@ -337,6 +370,7 @@ for (const one of document.querySelectorAll('[data-live]')) shown.set(one.id, on
 dress(document)
 tidyForms()
 follow()
+slides()
 tryout()
 setInterval(refresh, REFRESH_MS)
 document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh() })
