@@ -46,9 +46,16 @@ def check_origin(allowed: Sequence[str]) -> None:
     origin = request.environ.get("HTTP_ORIGIN")
     is_foreign = request.environ.get("HTTP_SEC_FETCH_SITE") in ("cross-site", "same-site")
     if origin is not None:
-        is_foreign = urlsplit(origin).netloc != request.host
+        is_foreign = _host_of(origin) != request.host
     if is_foreign and origin not in allowed:
         raise ForbiddenError("A page of another site asks this. CORS_ORIGINS names those that may.")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def check_host(own: str) -> None:

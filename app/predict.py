@@ -75,7 +75,7 @@ def wants_explanation() -> bool:
     """Tell whether the query asks for explanations."""
     if "explain" not in request.environ.get("QUERY_STRING", ""):
         return False
-    return request.args.get("explain", "").lower() in ("true", "1", "")
+    return request.args.get("explain", "false").lower() in ("true", "1", "")
 
 
 def answered(

@@ -130,7 +130,10 @@ def _serializer(services: Services, use: str) -> URLSafeTimedSerializer:
 def _next() -> str:
     """Return where to go after the login: a path of this service, whatever was asked."""
     path = request.values.get("next", HOME)
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        return HOME
     is_own = path.startswith(PAGES) and not parts.scheme and not parts.netloc and "\\" not in path
     return path if is_own else HOME
 

@@ -306,12 +306,31 @@ def parse_json(body: bytes) -> object:
     except RecursionError:
         raise BadRequestError("The body is nested too deeply.") from None
     except msgspec.ValidationError:
-        # A number beyond a double. Read it as infinite, so that the fault is found where it stands.
-        return json.loads(body, parse_int=_integer, parse_constant=_refuse_constant)
+        return _parse_huge_numbers(body)
     except msgspec.DecodeError as error:
         raise BadRequestError(f"The body is not JSON: {error}.") from None
     except UnicodeDecodeError:
         raise BadRequestError("The body is not UTF-8.") from None
+
+
+def _parse_huge_numbers(body: bytes) -> object:
+    """Parse JSON with numbers beyond a double; they become infinite, so the fault is found where it stands.
+
+    The faults behind such a number are this parser's to find.
+    """
+    try:
+        text = body.decode()
+        found = json.loads(text, parse_int=_integer, parse_constant=_refuse_constant)
+        json.dumps(found, ensure_ascii=False).encode()  # an escaped half of a character is no text
+    except RecursionError:
+        raise BadRequestError("The body is nested too deeply.") from None
+    except UnicodeDecodeError:
+        raise BadRequestError("The body is not UTF-8.") from None
+    except UnicodeEncodeError:
+        raise BadRequestError("The body is not JSON: an escape stands for half of a character.") from None
+    except ValueError as error:
+        raise BadRequestError(f"The body is not JSON: {error}.") from None
+    return found
 
 
 def _integer(digits: str) -> float:

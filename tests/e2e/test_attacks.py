@@ -160,6 +160,13 @@ def test_what_a_page_repeats_is_text(service):
     assert b"<script>alert" not in page.data
 
 
+def test_a_login_that_leads_nowhere_leads_home(service):
+    page = service.http.request("GET", service.url + "/login?next=http://[")
+
+    assert page.status == 200
+    assert b'value="/dashboard"' in page.data
+
+
 def test_requests_that_are_none_end_in_a_4xx(service):
     odd = [
         b"GET / HTTP/9.9\r\nHost: a\r\n\r\n",

@@ -183,6 +183,7 @@ def test_only_named_origins_may_read_answers(named):
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Host": "evil.example:8000"},
     ],

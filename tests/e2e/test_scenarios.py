@@ -126,3 +126,11 @@ def test_contributions_of_an_answer_add_up_to_its_score(service, name):
     assert found["method"] in ("exact", "sampled")
     assert list(found["contributions"]) == service.get(f"/models/{name}")[1]["features"]
     assert found["base"] + sum(found["contributions"].values()) == pytest.approx(found["score"])
+
+
+@pytest.mark.parametrize("query", ["note=explained", "explained", "explain=false", "explain=no"])
+def test_nothing_is_explained_to_who_did_not_ask(service, query):
+    status, body = service.post(f"/models/trees/predict?{query}", FILES["trees"]["scenarios"][0]["request"])
+
+    assert status == 200, body
+    assert "explanation" not in body["predictions"][0]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.schema import Schema
+from model.schema import Schema, parse_json
 from model.spec import loads
 from utils.errors import BadRequestError, InvalidRowsError, TooLargeError
 
@@ -237,3 +237,19 @@ def test_a_csv_body_may_look_like_the_training_table(text):
     batch = Schema(loads(SEMICOLONS)).from_csv(text.encode())
 
     assert batch.values == [(1.5, 2, "x")]
+
+
+@pytest.mark.parametrize(
+    ("behind", "told"),
+    [
+        (b'"b": bad}', "not JSON"),
+        (b'"b": NaN}', "no number"),
+        (b'"b": ' + b"[" * 100_000, "too deeply"),
+        (b'"b": "\xff"}', "not UTF-8"),
+        (b'"b": "\\ud800"}', "half of a character"),
+        (b'"\\ud800": 1}', "half of a character"),
+    ],
+)
+def test_a_fault_behind_a_number_beyond_a_double_is_told_as_any_other(behind, told):
+    with pytest.raises(BadRequestError, match=told):
+        parse_json(b'{"a": 1e400, ' + behind)
