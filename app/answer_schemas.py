@@ -1,6 +1,8 @@
 """What predictions answer, for the OpenAPI document."""
 
-from typing import Any
+from typing import Any, get_args
+
+from model.additive import Scale
 
 Schema = dict[str, Any]
 
@@ -56,7 +58,7 @@ def _answer() -> Schema:
 def _explanation() -> Schema:
     return _object(
         {
-            "scale": {"enum": ["log_odds", "value"]},
+            "scale": {"enum": list(get_args(Scale))},
             "base": {"type": "number"},
             "score": {"type": "number"},
             "contributions": {"type": "object", "additionalProperties": {"type": "number"}},

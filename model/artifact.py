@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 PIPELINE, GRAPH = "pipeline.joblib", "pipeline.onnx"
 GOLDEN, REFERENCE = "golden.json", "reference.bin"
 LINEAGE, EXPECTATION = "lineage.json", "expectation.json"
-CONFORMAL, NOVELTY = "conformal.json", "novelty.bin"
+CONFORMAL, NOVELTY, ADDITIVE = "conformal.json", "novelty.bin", "additive.npz"
 
 # Whose versions decide whether a pipeline can be unpickled and answers the same.
 PACKAGES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib", "onnxruntime")

@@ -7,7 +7,9 @@ contributions"; Lundberg and Lee 2017, "A unified approach to interpreting model
 the pipeline does with a feature counts for that feature, and any model can be explained that can score.
 
 - Up to ``MAX_EXACT`` features, all combinations are scored: exact.
-- With more, orders of the features are drawn, each with its reverse (antithetic: Mitchell, Cooper, Frank and
+- With more, a score that is a sum of trees is explained exactly on the scale on which it is one (see
+  ``model.tree_walks``); for a forest's probabilities that is the probability itself.
+- Else orders of the features are drawn, each with its reverse (antithetic: Mitchell, Cooper, Frank and
   Holmes 2022, "Sampling permutations for Shapley value estimation"). Where contributions do not depend on
   the order, as in linear models, two draws are exact; elsewhere draws go on until the time is over or the
   error is small, and the answer states it.
@@ -15,6 +17,7 @@ the pipeline does with a feature counts for that feature, and any model can be e
 Contributions and ``base`` add up to the score in each case. Light: numpy and a predictor.
 """
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -25,17 +28,25 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from model.additive import Additive, ExactContributions, Scale
 from model.golden import Golden
 from model.predictor import Floats, Predictor, Texts
 from model.spec import Spec
 from utils.errors import TooLargeError
 
+log = logging.getLogger(__name__)
+
 Flags = NDArray[np.bool_]
+Method = Literal["exact", "additive", "sampled"]
+# Contributions (numbers before texts), how they were found, and their largest standard error.
+Found = tuple[Floats, Method, float]
 
 BUDGET_S = 2.0
 MAX_ROWS = 32
 N_BACKGROUND = 32
 MAX_EXACT = 8
+# Of a row's time, the part after which trees that are too many leave the rest to drawing orders.
+FOR_TREES = 0.75
 MIN_DRAWS, MAX_DRAWS = 2, 64
 # Draws end where the standard error of all contributions is below this share of the largest one.
 GOOD = 0.01
@@ -51,11 +62,11 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
     contribution; 0 where ``method`` is not ``sampled``.
     """
 
-    scale: Literal["log_odds", "value"]
+    scale: Scale
     base: float
     score: float
     contributions: dict[str, float]
-    method: Literal["exact", "additive", "sampled"]
+    method: Method
     sampling_error: float
 
 
@@ -66,15 +77,20 @@ class Explainer:
     ----------
     golden : Golden
         Its usual rows are a sample of the training rows, of which the background is taken.
+    additive : bytes, optional
+        The part of the version that has its score as a sum; read when it is first needed.
     """
 
-    def __init__(self, spec: Spec, predictor: Predictor, golden: Golden) -> None:
+    def __init__(
+        self, spec: Spec, predictor: Predictor, golden: Golden, additive: bytes | None = None
+    ) -> None:
         self._spec = spec
         self._predictor = predictor
         usual = _spread(golden)
         self._numbers = golden.numbers[usual]
         self._texts = None if golden.texts is None else golden.texts[usual]
         self._names = [*spec.numbers, *spec.texts]
+        self._additive = additive
 
     def explain(self, numbers: Floats, texts: Texts | None, scores: Floats) -> list[Explanation]:
         """Explain rows, within about ``BUDGET_S`` for all of them.
@@ -104,18 +120,47 @@ class Explainer:
         full = float(self._scaled(score, row)[0])
         empty = self._scaled(self._background_scores, row)
         if len(self._names) <= MAX_EXACT:
-            contributions, method, error = self._all_coalitions(row, empty, full), "exact", 0.0
-        else:
-            contributions, method, error = self._drawn(row, empty, full, deadline)
+            return self._told(row, empty, full, (self._all_coalitions(row, empty, full), "exact", 0.0))
+        found = self._by_trees(row, score, deadline)
+        return found or self._told(row, empty, full, self._drawn(row, empty, full, deadline))
+
+    def _told(
+        self, row: "_Row", empty: Floats, full: float, found: tuple[Floats, Method, float]
+    ) -> Explanation:
+        contributions, method, error = found
+        scale: Scale = "value" if row.position is None else "log_odds"
+        return Explanation(scale, float(empty.mean()), full, self._by_name(contributions), method, error)
+
+    def _by_name(self, contributions: Floats) -> dict[str, float]:
         by_name = dict(zip(self._names, contributions.tolist(), strict=True))
-        return Explanation(
-            scale="value" if row.position is None else "log_odds",
-            base=float(empty.mean()),
-            score=full,
-            contributions={name: by_name[name] for name in self._spec.features},
-            method=method,  # type: ignore[arg-type]  # one of the three
-            sampling_error=error,
-        )
+        return {name: by_name[name] for name in self._spec.features}
+
+    def _by_trees(self, row: "_Row", score: Floats, deadline: float) -> Explanation | None:
+        """Explain a score that is a sum of trees; None where it is none, or there are too many trees."""
+        if self._sum is None:
+            return None
+        end = time.monotonic() + FOR_TREES * (deadline - time.monotonic())
+        found = self._sum.of(row.numbers, row.texts, score, row.position, end)
+        if found is None:
+            return None
+        contributions, base, full = found
+        return Explanation(self._sum.scale, base, full, self._by_name(contributions), "exact", 0.0)
+
+    @cached_property
+    def _sum(self) -> ExactContributions | None:
+        if self._additive is None:
+            return None
+        try:
+            return ExactContributions(
+                Additive.from_bytes(self._additive),
+                len(self._names),
+                self._numbers,
+                self._texts,
+                self._background_scores,
+            )
+        except Exception:  # ONNX Runtime raises types of its own; orders can be drawn instead
+            log.exception("%s: the sum of trees cannot be read; contributions are sampled", self._spec.name)
+            return None
 
     def _class_of(self, scores: Floats) -> int | None:
         """Return the position of the class whose log-odds are explained; None for a regression."""
@@ -163,7 +208,7 @@ class Explainer:
         weight = np.array([1 / (n * math.comb(n - 1, size)) for size in range(n)])
         return np.array([_gain(value, sets[~masks[:, i]], 1 << i, weight, sizes) for i in range(n)])
 
-    def _drawn(self, row: "_Row", empty: Floats, full: float, deadline: float) -> tuple[Floats, str, float]:
+    def _drawn(self, row: "_Row", empty: Floats, full: float, deadline: float) -> Found:
         """Return Shapley values from drawn orders, how exact they are, and their largest standard error."""
         rng = np.random.default_rng(len(self._names))  # the same row gets the same answer
         draws: list[Floats] = []

@@ -230,6 +230,7 @@ def _trained(spec: Spec, pipeline: Any, rows: Rows, has_labels: bool, start: flo
         golden=golden,
         compiled=compiled,
         not_compiled=reason,
+        additive=training.additive_of(resolved, pipeline, golden),
         reference=fit_reference(resolved, rows.features, scores, HALF),
         trained_on={"n_rows": len(rows), "n_held_out": 0, "n_unlabelled": 0, "n_incomplete": 0},
         seconds=round(time.perf_counter() - start, 3),

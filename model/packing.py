@@ -11,6 +11,7 @@ from typing import Protocol
 from model import lineage, pickling
 from model import spec as specs
 from model.artifact import (
+    ADDITIVE,
     CONFORMAL,
     EXPECTATION,
     GOLDEN,
@@ -71,6 +72,7 @@ def _parts(trained: Trained, learnt_from: Sequence[str]) -> dict[str, bytes]:
         EXPECTATION: trained.expectation,
         CONFORMAL: trained.conformal,
         NOVELTY: trained.novelty,
+        ADDITIVE: trained.additive,
     }
     return parts | {name: one.to_bytes() for name, one in learnt.items() if one is not None}
 

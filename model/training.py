@@ -21,10 +21,12 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from model import certainty, compiling, expectation, frame, resolving, splitting
+from model.additive import Additive
 from model.compiling import golden_rows
 from model.conformal import Conformal, Scored
 from model.evaluation import Metrics, evaluate, selected
 from model.expectation import Expectation
+from model.explanation import MAX_EXACT
 from model.fallback import score
 from model.frame import Rows
 from model.golden import Golden
@@ -82,6 +84,8 @@ class Trained:
         What intervals or sets are made with; None unless the spec asks for them.
     novelty : Novelty or None
         What far rows are found with; None unless the spec asks for it.
+    additive : Additive or None
+        The score as a sum of trees, for exact explanations; None where it is none.
     seconds : float
         How long it took.
     """
@@ -99,6 +103,7 @@ class Trained:
     expectation: Expectation | None = None
     conformal: Conformal | None = None
     novelty: Novelty | None = None
+    additive: Additive | None = None
     seconds: float = 0.0
 
 
@@ -178,6 +183,7 @@ class _Run:
                 self.spec, Scored(held.y, held_scores), Scored(self._train.y, scores)
             ),
             novelty=certainty.novelty(self.spec, self.rows.features),
+            additive=additive_of(self.spec, pipeline, golden),
             seconds=round(time.perf_counter() - self._start, 3),
         )
 
@@ -321,6 +327,17 @@ def golden_of(spec: Spec, features: pd.DataFrame, pipeline: Pipeline, threshold:
         positive=1 if spec.positive_index is None else spec.positive_index,
         threshold=threshold,
     )
+
+
+def additive_of(spec: Spec, pipeline: Pipeline, golden: Golden) -> Additive | None:
+    """Return the score as a sum of trees, for exact explanations; None where it is none, or not needed."""
+    if len(spec.features) <= MAX_EXACT:
+        return None
+    try:
+        return compiling.additive_of(pipeline, list(spec.features), spec.texts, golden)
+    except Exception:  # a user's own converter may raise anything, and explanations can be sampled
+        log.warning("%s: contributions will be sampled", spec.name, exc_info=True)
+        return None
 
 
 def compiled_of(spec: Spec, pipeline: Pipeline, golden: Golden) -> tuple[bytes | None, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from model import artifact, lineage
 from model.artifact import (
+    ADDITIVE,
     CONFORMAL,
     GOLDEN,
     GRAPH,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # The parts of which ``loaded`` asks for those that a version has.
-SERVED = (GOLDEN, PIPELINE, GRAPH, CONFORMAL, NOVELTY)
+SERVED = (GOLDEN, PIPELINE, GRAPH, CONFORMAL, NOVELTY, ADDITIVE)
 
 
 class Store(Protocol):
@@ -176,7 +177,7 @@ def loaded(manifest: Manifest, part: Callable[[str], bytes]) -> LoadedVersion:
         manifest.threshold,
         predictor,
         manifest,
-        Explainer(spec, predictor, golden),
+        Explainer(spec, predictor, golden, part(ADDITIVE) if ADDITIVE in manifest.parts else None),
         _conformal(manifest, part),
         _detector(manifest, part),
     )

@@ -54,10 +54,20 @@ from model.compiling import (  # noqa: F401  importing them registers their conv
     targets,
     voting,
 )
+from model.compiling.adding import additive_of
 from model.compiling.compilation import compile_pipeline
 from model.compiling.errors import NotCompilableError
 from model.compiling.graph import Graph
 from model.compiling.registry import convert, converts
 from model.compiling.tables import Column, Table
 
-__all__ = ["Column", "Graph", "NotCompilableError", "Table", "compile_pipeline", "convert", "converts"]
+__all__ = [
+    "Column",
+    "Graph",
+    "NotCompilableError",
+    "Table",
+    "additive_of",
+    "compile_pipeline",
+    "convert",
+    "converts",
+]

@@ -45,10 +45,15 @@ def _histogram_prediction(step: Any, table: Table, graph: Graph) -> Table:
 def _histogram_sum(step: Any, table: Table, graph: Graph) -> tuple[str, Floats]:
     if step._preprocessor is not None:
         table = convert(step._preprocessor, "transform", table, graph)
+    trees, targets, base = histogram_boosted(step, table.n_columns)
+    return sum_trees(graph, table, trees, targets, base.size), base
+
+
+def histogram_boosted(step: Any, n_columns: int) -> tuple[list[Tree], list[int], Floats]:
+    """Return the trees, the output that each adds to, and what outputs are before the first tree."""
     pairs = [(_from_histogram(p), k) for iteration in step._predictors for k, p in enumerate(iteration)]
     base = np.asarray(step._baseline_prediction, dtype=np.float64).reshape(1, -1)
-    trees, targets = [tree for tree, _ in pairs], [target for _, target in pairs]
-    return sum_trees(graph, table, trees, targets, base.size), base
+    return [tree for tree, _ in pairs], [target for _, target in pairs], base
 
 
 def _from_histogram(predictor: Any) -> Tree:
@@ -94,13 +99,18 @@ def _boosting_probabilities(step: Any, table: Table, graph: Graph) -> Table:
 
 def _boosting_sum(step: Any, table: Table, graph: Graph) -> tuple[str, Floats]:
     graph.refuse_missing(table)
+    trees, targets, base = boosted(step, table.n_columns)
+    return sum_trees(graph, table, trees, targets, base.size), base
+
+
+def boosted(step: Any, n_columns: int) -> tuple[list[Tree], list[int], Floats]:
+    """Return the same as ``histogram_boosted``."""
     trees, targets = [], []
     for stage in step.estimators_:
         for target, estimator in enumerate(stage):
             trees.append(from_sklearn(estimator, step.learning_rate * estimator.tree_.value[:, 0, 0]))
             targets.append(target)
-    base = _initial(step, table.n_columns)
-    return sum_trees(graph, table, trees, targets, base.size), base
+    return trees, targets, _initial(step, n_columns)
 
 
 def _initial(step: Any, n_columns: int) -> Floats:

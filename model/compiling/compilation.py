@@ -69,7 +69,7 @@ def build(pipeline: Any, columns: Sequence[str], texts: Sequence[str]) -> bytes:
     """Compile without a replay; see ``compile_pipeline``."""
     names = set(texts)
     graph = Graph(len([name for name in columns if name not in names]), len(names & set(columns)))
-    table = _inputs(columns, names)
+    table = inputs(columns, names)
     classes = getattr(pipeline, "classes_", None) if is_classifier(pipeline) else None
     scores = _scores(pipeline, table, graph, classes)
     n_scores = 0 if classes is None else len(classes)
@@ -78,7 +78,8 @@ def build(pipeline: Any, columns: Sequence[str], texts: Sequence[str]) -> bytes:
     return graph.finish(graph.matrix(scores), n_scores, {})
 
 
-def _inputs(columns: Sequence[str], texts: set[str]) -> Table:
+def inputs(columns: Sequence[str], texts: set[str]) -> Table:
+    """Return the table that the columns of a spec are at first."""
     counts = {"numbers": 0, "texts": 0}
     made = []
     for name in columns:

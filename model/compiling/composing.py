@@ -26,19 +26,20 @@ def _is_identity(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 
-def _transform(step: Any, table: Table, graph: Graph) -> Table:
+def transformed(step: Any, table: Table, graph: Graph) -> Table:
+    """Return what a step of a pipeline makes of a table; "passthrough" is the table."""
     return table if _is_identity(step) else convert(step, "transform", table, graph)
 
 
 def _pipeline_converter(method: str) -> Converter:
     def compile_pipeline(step: Any, table: Table, graph: Graph) -> Table:
         for _, inner in step.steps[:-1]:
-            table = _transform(inner, table, graph)
+            table = transformed(inner, table, graph)
         last = step.steps[-1][1]
         if method == "predict":
             return prediction(last, table, graph)
         return (
-            _transform(last, table, graph) if method == "transform" else convert(last, method, table, graph)
+            transformed(last, table, graph) if method == "transform" else convert(last, method, table, graph)
         )
 
     return compile_pipeline
@@ -71,7 +72,7 @@ def _column_transformer(step: Any, table: Table, graph: Graph) -> Table:
         positions = step._transformer_to_input_indices.get(name, [])
         if (isinstance(inner, str) and inner == "drop") or len(positions) == 0:
             continue
-        part = _transform(inner, table.select(positions), graph)
+        part = transformed(inner, table.select(positions), graph)
         parts.append(_weighted(part, (step.transformer_weights or {}).get(name), graph))
     return replace(stack(parts), is_sparse=bool(step.sparse_output_))
 
@@ -80,7 +81,7 @@ def _column_transformer(step: Any, table: Table, graph: Graph) -> Table:
 def _union(step: Any, table: Table, graph: Graph) -> Table:
     weights = step.transformer_weights or {}
     parts = [
-        _weighted(_transform(inner, table, graph), weights.get(name), graph)
+        _weighted(transformed(inner, table, graph), weights.get(name), graph)
         for name, inner in step.transformer_list
         if not (isinstance(inner, str) and inner == "drop")
     ]

@@ -23,6 +23,9 @@ from model.compiling.registry import converts
 from model.compiling.tables import Table, stack
 from model.compiling.trees import from_sklearn, sum_trees
 
+SINGLE_TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
+FORESTS = (ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor)
+
 
 @converts(DecisionTreeClassifier, ExtraTreeClassifier, method="predict_proba")
 def _tree_classifier(step: Any, table: Table, graph: Graph) -> Table:
