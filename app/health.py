@@ -10,6 +10,7 @@ LIVE_PATHS = ("/healthz", "/livez", "/health", "/v2/health/live")
 READY_PATHS = ("/readyz", "/ready", "/v2/health/ready")
 # What the server answers even while all threads for other requests are busy.
 PATHS = frozenset(path.encode() for path in (*LIVE_PATHS, *READY_PATHS, "/ping"))
+LIVE = frozenset(path.encode() for path in LIVE_PATHS)
 
 
 def alive() -> Response:

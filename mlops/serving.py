@@ -40,7 +40,10 @@ under_way: ContextVar[UnderWay | None] = ContextVar("under_way", default=None)
 
 MAX_OTHER_VERSIONS = 4
 HASHES = 2**32
+# How long MongoDB is not asked again by requests for a model without champion.
 LOOK_PAUSE_S = 5.0
+# How long a version that cannot be loaded is left alone: it is proven anew then, in case somebody mended it.
+FAILURE_PAUSE_S = 30.0
 
 
 class AnswerLog(Protocol):
@@ -77,6 +80,14 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfit:
+    """Why a version could not be loaded, and when to try again by the monotonic clock."""
+
+    reason: str
+    again_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """One answered request."""
 
@@ -109,6 +120,7 @@ class Serving:
         self._canaries: dict[str, Canary] = {}
         self._others: OrderedDict[tuple[str, str], Served] = OrderedDict()
         self._failures: dict[str, str] = {}
+        self._unfit: dict[tuple[str, str], Unfit] = {}
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._look_again_at = 0.0
@@ -143,10 +155,11 @@ class Serving:
         """Look for a first champion that the follower has not seen yet; never while others look."""
         is_due = time.monotonic() >= self._look_again_at
         if model in self._models and is_due and self._looking.acquire(blocking=False):
+            self._look_again_at = time.monotonic() + LOOK_PAUSE_S
             try:
-                self.refresh()
-            except UnavailableError:
-                self._look_again_at = time.monotonic() + LOOK_PAUSE_S
+                self._follow()
+            except UnavailableError as error:
+                log.warning("champions cannot be looked up: %s", error.detail)
             finally:
                 self._looking.release()
         return self._champions.get(model)
@@ -159,13 +172,13 @@ class Serving:
         champion = self._champions.get(model)
         if champion is not None and champion.loaded.version == version:
             return _noted(champion)
-        with self._lock:
-            if (model, version) not in self._others:
-                self._others[model, version] = self._served(model, version)
-                if len(self._others) > MAX_OTHER_VERSIONS:
-                    self._others.popitem(last=False)
+        served = self._others.get((model, version)) or self._served(model, version)
+        with self._lock:  # not while it is loaded: others would wait for MongoDB with us
+            self._others[model, version] = served
             self._others.move_to_end((model, version))
-            return _noted(self._others[model, version])
+            if len(self._others) > MAX_OTHER_VERSIONS:
+                self._others.popitem(last=False)
+        return _noted(served)
 
     def predict(
         self, served: Served, batch: Batch, request_id: str, *, is_explained: bool = False
@@ -197,11 +210,26 @@ class Serving:
 
     def refresh(self) -> None:
         """Load champions and canaries that are not in memory yet. Raises UnavailableError without MongoDB."""
-        for model, entry in self._read_champions().items():
-            current = self._champions.get(model)
-            if current is None or current.loaded.version != entry["version"]:
-                self._take_over(model, entry["version"])
+        with self._looking:  # two at once could put an older champion back
+            self._follow()
+
+    def _follow(self) -> None:
+        entries = self._read_champions()
+        found = {model: self._failure(model, entry["version"]) for model, entry in entries.items()}
+        self._failures = {model: reason for model, reason in found.items() if reason is not None}
         self._follow_canaries()
+
+    def _failure(self, model: str, version: str) -> str | None:
+        """Have a version answer for a model; return why it cannot."""
+        current = self._champions.get(model)
+        if current is not None and current.loaded.version == version:
+            return None
+        served = self._proven("champion", model, version)
+        if served is None:
+            return self._unfit[model, version].reason
+        self._champions[model] = served
+        log.info("champion %s %s answers from now on", model, version)
+        return None
 
     def _follow_canaries(self) -> None:
         wanted = self._read_canaries()
@@ -214,26 +242,29 @@ class Serving:
         model, version = entry["model"], entry["version"]
         if model not in self._champions:
             return None
-        try:
-            return Canary(self.version(model, version), entry["share"] * HASHES)
-        except UnavailableError as error:
-            log.warning("canary %s %s waits: %s", model, version, error.detail)
-        except VigiaError as error:
-            log.error("canary %s %s cannot be loaded: %s", model, version, error.detail)
-        return None
+        current = self._canaries.get(model)
+        if current is None or current.served.loaded.version != version:
+            served = self._proven("canary", model, version)
+        else:
+            served = current.served
+        return None if served is None else Canary(served, entry["share"] * HASHES)
 
-    def _take_over(self, model: str, version: str) -> None:
+    def _proven(self, role: str, model: str, version: str) -> Served | None:
+        """Return a version ready to answer, None while it cannot be; one that failed is left alone a while.
+
+        Raises UnavailableError without MongoDB.
+        """
+        unfit = self._unfit.get((model, version))
+        if unfit is not None and time.monotonic() < unfit.again_at:
+            return None
         try:
-            self._champions[model] = self._served(model, version)
+            return self._served(model, version)
         except UnavailableError:
             raise
         except VigiaError as error:
-            if self._failures.get(model) != error.detail:
-                log.error("champion %s %s cannot be loaded: %s", model, version, error.detail)
-            self._failures[model] = error.detail
-        else:
-            self._failures.pop(model, None)
-            log.info("champion %s %s answers from now on", model, version)
+            log.error("%s %s %s cannot be loaded: %s", role, model, version, error.detail)
+            self._unfit[model, version] = Unfit(error.detail, time.monotonic() + FAILURE_PAUSE_S)
+            return None
 
     def _served(self, model: str, version: str) -> Served:
         loaded = self._load(model, version)

@@ -64,7 +64,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         services = services_of(self.wsgi)
         max_pending = services.settings.max_pending
         self._predictions = Lane("predict", self.cfg.threads, max_pending, self._answer)
-        self._health = Lane("health", 1, HEALTH_PENDING, self._answer)
+        # Two, as who asks whether this process lives must not wait for what readiness looks at.
+        self._live = Lane("live", 1, HEALTH_PENDING, self._answer)
+        self._ready = Lane("ready", 1, HEALTH_PENDING, self._answer)
         self._rest = Lane("web", REST_THREADS, max_pending, self._answer)
         self._meter = self.wsgi.meter
         self._meter.watch(lambda: (self._predictions.n_pending, services.spool_bytes()))
@@ -88,7 +90,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
     def run(self) -> None:
         """Serve until told to stop, then answer what was taken."""
         self._poller.watch(self.PIPE[0], self._drain_signals)
-        lanes = (self._predictions, self._health, self._rest)
+        lanes = (self._predictions, self._live, self._ready, self._rest)
         for lane in lanes:
             lane.start()
         while self.alive and self.ppid == os.getppid():
@@ -114,21 +116,27 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._poller.close()
 
     def _handle(self, connection: Connection, request: bytes) -> None:
-        lane = self._lane(request)
-        if not lane.offer(connection, request):
-            if lane is self._predictions:
+        if not self._lane(request).offer(connection, request):
+            if self._is_prediction(request):
                 self._meter.note_refusal("503")
             self._poller.reject(connection, refusals.overloaded(request), is_last=False)
 
     def _lane(self, request: bytes) -> Lane:
-        path = refusals.target(request).partition(b"?")[0]
+        path, _, query = refusals.target(request).partition(b"?")
         if path.endswith(self._prediction_paths):
-            return self._predictions
-        return self._health if path in health.PATHS else self._rest
+            # Who names a version may wait for MongoDB, who asks why for a second or two; the others don't.
+            may_wait = b"/versions/" in path or b"explain" in query
+            return self._rest if may_wait else self._predictions
+        if path in health.PATHS:
+            return self._live if path in health.LIVE else self._ready
+        return self._rest
+
+    def _is_prediction(self, request: bytes) -> bool:
+        return refusals.target(request).partition(b"?")[0].endswith(self._prediction_paths)
 
     def _refuse(self, connection: Connection, error: FramingError) -> None:
         head = connection.incoming.head
-        if self._lane(head) is self._predictions:
+        if self._is_prediction(head):
             self._meter.note_refusal(str(error.status))
         answer = refusals.problem(error.status, error.detail, head, is_last=True)
         self._poller.reject(connection, answer, is_last=True)

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from app.server.worker import REST_THREADS
 from tests.faults.overload import N_PENDING, ROW, SLOW, gated_service
 from tests.running import wait_until
 
@@ -26,6 +27,13 @@ def service(gated):
     return gated.service
 
 
+@pytest.fixture(autouse=True)
+def gate_is_closed_again(gated):
+    yield
+    for file in gated.gate.iterdir():
+        file.unlink()
+
+
 def ask_until_taken(service):
     """Ask for what waits; the thread of an earlier answer may take a moment to be free again."""
     while (found := service.post("/predict", SLOW))[0] == 503:
@@ -41,8 +49,6 @@ def blocked(gated):
         wait_until(lambda: gated.n_waiting == N_PENDING)
         yield waiting
         gated.open()
-    for file in gated.gate.iterdir():
-        file.unlink()
 
 
 def test_excess_is_refused_with_a_time_to_try_again(service, blocked):
@@ -86,6 +92,18 @@ def test_health_is_answered_while_every_lane_is_full(gated, service, blocked):
 
     assert set(health.values()) == {200}
     assert statuses.count(503) >= N_PENDING
+
+
+def test_predictions_do_not_wait_for_those_that_name_a_version_or_ask_why(gated, service):
+    paths = ("/models/small/versions/1/predict", "/predict?explain=true")
+    with ThreadPoolExecutor(N_PENDING) as threads:
+        slow = [threads.submit(service.post, paths[n % 2], SLOW) for n in range(N_PENDING)]
+        wait_until(lambda: gated.n_waiting >= REST_THREADS)
+        status = service.post("/predict", ROW)[0]
+        gated.open()
+
+    assert status == 200
+    assert {one.result()[0] for one in slow} == {200}
 
 
 def ask(service, sent):
