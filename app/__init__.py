@@ -37,7 +37,7 @@ def create_app(services: Services) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
     app.before_request(services.ensure_started)
     # What is wrong with these stops the start, not the first request.
-    _ = services.keys, services.limits
+    _ = services.keys, services.limits, services.sealing
     peers.check_trusted(services.settings.trusted_proxies)
     problems.init_app(app)
     browsers.init_app(app)

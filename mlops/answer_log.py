@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from mlops.record import LoggedRequest, encode
 from mlops.redaction import Redaction
+from mlops.sealing import Sealing
 from mlops.serving import Answered, Served
 from model.answer import ClassAnswer
 from model.schema import Batch
@@ -15,10 +16,15 @@ class SpooledAnswers:
     """Appends to a spool that is opened later, after fork."""
 
     def __init__(
-        self, spool: Callable[[], Spool], keep_pace: Callable[[], None], redaction: Redaction
+        self,
+        spool: Callable[[], Spool],
+        keep_pace: Callable[[], None],
+        redaction: Redaction,
+        sealing: Sealing,
     ) -> None:
         self._spool = spool
         self._redaction = redaction
+        self._sealing = sealing
         self._keep_pace = keep_pace
 
     def add(self, served: Served, batch: Batch, answered: Answered, latency_ms: float) -> None:
@@ -29,6 +35,7 @@ class SpooledAnswers:
         self._keep_pace()
         record = logged(served, batch, answered, latency_ms)
         record = self._redaction.apply(record, served.loaded.spec.subject)
+        record = self._sealing.apply(record)
         self._spool().append(encode(record), len(batch))
 
 

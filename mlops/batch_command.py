@@ -72,7 +72,7 @@ def _log(services: "Services") -> "Log":
 
     redacted = services.settings.redact_fields
     key = services.secret_for("redaction") if redacted else b""
-    return Log(services.predictions, RejectionStore(services.db), tuple(redacted), key)
+    return Log(services.predictions, RejectionStore(services.db), tuple(redacted), key, services.sealing)
 
 
 def _run(operations: Operations, model: str, version: str | None, request: "Request") -> "Run":

@@ -191,6 +191,15 @@ def _indexes(services: Services) -> Found:
         yield Finding("indexes", "ok", "All indexes are there.")
 
 
+def _sealing(services: Services) -> Found:
+    if not services.settings.encryption_keys:
+        return
+    for name in services.specs:
+        services.predictions.last(name, 1)  # says so where it cannot be opened
+    fields = ", ".join(services.settings.encrypt_fields) or "nothing more"
+    yield Finding("sealing", "ok", f"Kept encrypted: {fields}. The newest rows can be opened.")
+
+
 def _schema(services: Services) -> Found:
     found = migrations.standing(services.db)
     if found.sentence is None:
@@ -208,4 +217,4 @@ def _log(services: Services) -> Found:
 
 
 CHECKS: tuple[Callable[[Services], Found], ...] = (_keys, _signing, _disk, _proxies, _trackers, _alerts, _log)
-WITH_MONGODB: tuple[Callable[[Services], Found], ...] = (_models, _clock, _indexes, _schema)
+WITH_MONGODB: tuple[Callable[[Services], Found], ...] = (_models, _clock, _indexes, _schema, _sealing)

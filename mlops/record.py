@@ -209,7 +209,7 @@ def _at_depth(value: Any, depth: int, leaf: Callable[[Any], Any]) -> Any:
     return [_at_depth(item, depth - 1, leaf) for item in value]
 
 
-def _number(value: Any) -> Storable:
+def storable(value: Any) -> Storable:
     """Return a value of a row; a number stays a number where it can."""
     value = _plain(value)
     if not isinstance(value, int) or _MIN_INT <= value <= _MAX_INT:
@@ -268,10 +268,10 @@ _LEAVES: dict[str, tuple[int, Callable[[Any], Any]]] = {
     "version": (0, _text),
     "served_by": (0, _text),
     "names": (1, _text),
-    "values": (2, _number),
+    "values": (2, storable),
     "ids": (1, _text),
-    "predictions": (1, _number),
-    "probabilities": (1, _number),
+    "predictions": (1, storable),
+    "probabilities": (1, storable),
     "warnings": (2, _warning),
     "subjects": (1, _exact),
     "kept": (2, _exact),

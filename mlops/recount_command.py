@@ -83,7 +83,8 @@ class _Run:
         uri, db = services.settings.mongo_uri, services.settings.mongo_db
         if uri is None:
             raise SettingsError("MONGO_URI is not set.")
-        parts = [LogPart(uri, db, self._model, ids, positions, references) for ids in ranges]
+        sealing = services.sealing if services.settings.encryption_keys else None
+        parts = [LogPart(uri, db, self._model, ids, positions, references, sealing) for ids in ranges]
         found = sum_of(self._mapped(count_log, parts), references)
         opened = {version: self._operations.references(self._model, version) for version in references}
         return compared(services.counts, self._model, found, opened).to_document()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mlops.counting import by_hour, summed, warnings_in
+from mlops.sealing import Sealing
 from model.monitoring.reference import ModelReference
 from utils.mongo import connection
 from utils.mongo.counts import Cell, CountStore, Parts
@@ -30,6 +31,7 @@ class LogPart:
     """Rows of one model of the log: those of a range of ids, up to a position of each spool.
 
     ``references`` are the bytes of the references by version; rows of other versions are left out.
+    ``sealing`` opens what is kept encrypted.
     """
 
     uri: str = field(repr=False)
@@ -38,6 +40,7 @@ class LogPart:
     ids: IdRange
     positions: Mapping[str, int]
     references: Mapping[str, bytes] = field(repr=False)
+    sealing: Sealing | None = None
 
 
 def count_log(part: LogPart) -> Counted:
@@ -47,7 +50,7 @@ def count_log(part: LogPart) -> Counted:
     """
     db = connection.connect(part.uri, part.db)
     try:
-        tables = PredictionStore(db).in_range(part.model, part.ids, part.positions, BATCH)
+        tables = PredictionStore(db, part.sealing).in_range(part.model, part.ids, part.positions, BATCH)
         return _counted(tables, _opened(part.references))
     finally:
         connection.close(db)

@@ -24,6 +24,7 @@ from mlops.redaction import Redaction
 from mlops.registry import Registry, signing_key
 from mlops.rejections import Rejections
 from mlops.repeating import Repeating
+from mlops.sealing import Sealing
 from mlops.serving import Served, Serving
 from mlops.shipping import Shipper
 from mlops.subjects import MindfulStore, People, Subjects
@@ -89,7 +90,9 @@ class Services:
             self.specs,
             lambda model, version: self.registry.load(model, version),
             lambda: self.history.champions(),
-            SpooledAnswers(lambda: self.spool, lambda: self.shipper.pace.keep(), self.redaction),
+            SpooledAnswers(
+                lambda: self.spool, lambda: self.shipper.pace.keep(), self.redaction, self.sealing
+            ),
             max_rows=settings.max_rows,
             canaries=lambda: self.rollouts.all("canary"),
         )
@@ -118,6 +121,13 @@ class Services:
         return Redaction(self.settings.redact_fields, lambda: self.secret_for("redaction"))
 
     @cached_property
+    def sealing(self) -> Sealing:
+        """What the log keeps encrypted."""
+        settings = self.settings
+        sealing = Sealing(settings.encrypt_fields, settings.encryption_keys)
+        return sealing.check(self.specs.values(), self.redaction)
+
+    @cached_property
     def people(self) -> People:
         """Who is who in the log."""
         return People(self.secret_for("subjects"), self.redaction)
@@ -125,7 +135,7 @@ class Services:
     @cached_property
     def subjects(self) -> Subjects:
         """People's rows."""
-        return Subjects(SubjectStore(self.db), self.registry, self.people, self._spool_folder)
+        return Subjects(SubjectStore(self.db), self.registry, self.people, self._spool_folder, self.sealing)
 
     @cached_property
     def limits(self) -> Limits | None:
@@ -140,7 +150,7 @@ class Services:
     @cached_property
     def predictions(self) -> PredictionStore:
         """The log."""
-        return PredictionStore(self.db)
+        return PredictionStore(self.db, self.sealing if self.settings.encryption_keys else None)
 
     @cached_property
     def labels(self) -> LabelStore:

@@ -19,6 +19,7 @@ import msgspec
 from mlops.record import Document
 from mlops.redaction import Redaction
 from mlops.registry import Registry
+from mlops.sealing import Sealing
 from utils.errors import ConflictError, InvalidRowsError, VigiaError
 from utils.mongo.predictions import PredictionStore
 from utils.mongo.subjects import SubjectStore
@@ -62,9 +63,14 @@ class Subjects:
         Who is who.
     folder : Path
         The spools of this machine.
+    sealing : Sealing
+        Opens what is kept encrypted, for an export.
     """
 
-    def __init__(self, store: SubjectStore, registry: Registry, people: People, folder: Path) -> None:
+    def __init__(
+        self, store: SubjectStore, registry: Registry, people: People, folder: Path, sealing: Sealing
+    ) -> None:
+        self._sealing = sealing
         self._store = store
         self._registry = registry
         self._people = people
@@ -73,7 +79,7 @@ class Subjects:
     def export(self, subject: str) -> dict[str, Any]:
         """Return all that is logged of a person, with labels, and the versions that learnt from it."""
         forms = self._people.forms(subject)
-        rows = self._store.rows(forms)
+        rows = [self._sealing.document(row) for row in self._store.rows(forms)]
         ids = [row["_id"] for row in rows]
         labels = self._store.labels(ids)
         return {

@@ -138,6 +138,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redact_fields: Annotated[
         Words, Meta(description="Fields that the log does not show: `email:drop`, `name:hash`, `phone:mask`.")
     ] = ()
+    encrypt_fields: Annotated[
+        Words, Meta(description="Features whose values are kept encrypted: `income`, `people/name`.")
+    ] = ()
+    encryption_keys: Annotated[
+        Words,
+        Secret,
+        Meta(description="Keys for them, 32 bytes in base64, by commas: the first encrypts, all decrypt."),
+    ] = ()
     otel_exporter_otlp_endpoint: Annotated[
         str | None,
         Meta(description="OpenTelemetry collector for traces (OTLP over HTTP). Unset: none."),

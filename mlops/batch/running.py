@@ -152,8 +152,9 @@ class Run:
         return summary
 
     def _order(self) -> Order:
-        key = self._request.log.redaction_key if self._request.log else b""
-        return Order(self._folder, self._begun(), self._kind, len(self._files) > 1, key)
+        log = self._request.log
+        secrets = (log.redaction_key, log.sealing) if log else ()
+        return Order(self._folder, self._begun(), self._kind, len(self._files) > 1, *secrets)
 
     def _ship(self, log: Log, plan: Plan, part: Part, done: Done) -> None:
         ship(self._folder, part.index, log.predictions)

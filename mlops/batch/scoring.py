@@ -22,6 +22,7 @@ from mlops.batch.workfolder import BAD, LOG, OUT, Done, Packed, Plan, WorkFolder
 from mlops.record import LoggedRequest, decode, documents, encode
 from mlops.redaction import Redaction
 from mlops.rejections import count, sample_of
+from mlops.sealing import Sealing
 from model import artifact
 from model.answer import Judge
 from model.bulk.answers import Answers, answers, scored
@@ -37,13 +38,14 @@ MODEL_FILE = "model.bin"
 
 @dataclass(frozen=True)
 class Order:
-    """What all parts of a run have in common; ``redaction_key`` stays in memory."""
+    """What all parts of a run have in common; what is secret of it stays in memory."""
 
     folder: WorkFolder
     plan: Plan
     kind: Kind
     has_files: bool
     redaction_key: bytes = field(default=b"", repr=False)
+    sealing: Sealing = field(default_factory=Sealing)
 
     def redaction(self) -> Redaction:
         """Return what the log does not get to see."""
@@ -173,6 +175,7 @@ class _Chunk:
             {spec.id: checked.references} if spec.id else None,
         )
         record = self._order.redaction().apply(record, spec.subject)
+        record = self._order.sealing.apply(record)
         found = documents(decode(encode(record)), plan.id, int(self._positions()[0]))
         numbered = zip(found, checked.rows.tolist(), strict=True)
         return b"".join(as_bson(document | {"row": row}) for document, row in numbered)

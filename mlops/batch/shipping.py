@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mlops.batch.workfolder import LOG, Done, WorkFolder
+from mlops.sealing import Sealing
 from utils.time import now
 
 DOCUMENTS_AT_ONCE = 1_000
@@ -37,13 +38,14 @@ class Log:
     """Where a run's answers and refusals are kept.
 
     ``redacted`` are the fields of which it sees nothing or less, ``redaction_key`` the key of hashes; see
-    ``mlops.redaction``.
+    ``mlops.redaction``. ``sealing`` encrypts fields of what it sees.
     """
 
     predictions: Store
     refusals: Refusals
     redacted: tuple[str, ...] = ()
     redaction_key: bytes = field(default=b"", repr=False)
+    sealing: Sealing = field(default_factory=Sealing)
 
 
 def ship_refusals(run_id: str, model: str, index: int, done: Done, store: Refusals) -> None:

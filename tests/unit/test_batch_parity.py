@@ -19,6 +19,7 @@ from mlops.batch.scoring import MODEL_FILE, Order, score_part
 from mlops.batch.workfolder import Packed, Plan, WorkFolder
 from mlops.record import decode, documents
 from mlops.redaction import Redaction
+from mlops.sealing import Sealing
 from mlops.serving import Serving
 from model import artifact, frame, spec, training
 from model.packing import pack
@@ -91,7 +92,7 @@ class World:
         self.manifest, self.parts = pack(trained, "1", KEY)
         self.folder, self.kept, self.redacted = folder, Kept(), list(redacted)
         redaction = Redaction(redacted, lambda: KEY)
-        log = SpooledAnswers(lambda: self.kept, lambda: None, redaction)
+        log = SpooledAnswers(lambda: self.kept, lambda: None, redaction, Sealing())
         self.serving = Serving(
             {name: self.spec}, self.load, lambda: {name: {"version": "1"}}, log, max_rows=1_000
         )

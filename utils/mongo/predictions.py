@@ -3,11 +3,11 @@
 Only complete documents come in and go out; what they mean is the business of those who write and read them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import bson
 from bson.codec_options import CodecOptions
@@ -72,11 +72,32 @@ class Sought:
         return found | ({"warnings.0": {"$exists": True}} if self.has_warnings else {})
 
 
-class PredictionStore:
-    """Collection ``predictions``; ``_id`` is the prediction id."""
+class Opener(Protocol):
+    """Makes what is read readable, where values are kept encrypted."""
 
-    def __init__(self, db: Database) -> None:
+    def document(self, document: Document) -> Document:
+        """Return a document that may lack fields; may change it."""
+
+    def columns(self, table: LoggedColumns) -> LoggedColumns:
+        """Return rows."""
+
+
+class PredictionStore:
+    """Collection ``predictions``; ``_id`` is the prediction id.
+
+    All that is read goes through ``opener``, where there is one.
+    """
+
+    def __init__(self, db: Database, opener: Opener | None = None) -> None:
         self._predictions = db["predictions"]
+        self._opener = opener
+
+    def _opened(self, documents: Iterable[Document]) -> Iterator[Document]:
+        return iter(documents) if self._opener is None else map(self._opener.document, documents)
+
+    def _read(self, array: bytes) -> list[LoggedColumns]:
+        tables = read_rows(array)
+        return tables if self._opener is None else list(map(self._opener.columns, tables))
 
     def add_many(self, documents: Sequence[Document | bytes]) -> int:
         """Store documents and return how many were new.
@@ -112,7 +133,8 @@ class PredictionStore:
     def get(self, prediction_id: str) -> Document | None:
         """Return one prediction, None if it is not stored."""
         with translated():
-            return self._predictions.find_one({"_id": prediction_id})
+            found = self._predictions.find({"_id": prediction_id}).limit(1)
+            return next(self._opened(found), None)
 
     def by_ids(
         self, prediction_ids: Sequence[str], *, fields: Sequence[str] | None = None
@@ -120,7 +142,7 @@ class PredictionStore:
         """Return those of these predictions that are stored, by id, with ``fields`` and ``_id`` or all."""
         with translated():
             found = self._predictions.find({"_id": {"$in": list(prediction_ids)}}, fields)
-            return {document["_id"]: document for document in found}
+            return {document["_id"]: document for document in self._opened(found)}
 
     def window(
         self,
@@ -133,7 +155,8 @@ class PredictionStore:
     ) -> Iterator[Document]:
         """Yield the predictions of ``model`` in [start, end) by time, with ``fields`` and ``_id`` or all."""
         with translated():
-            yield from self._predictions.find(_filter(model, start, end, version), fields).sort("at", 1)
+            found = self._predictions.find(_filter(model, start, end, version), fields).sort("at", 1)
+            yield from self._opened(found)
 
     def count(self, model: str, start: datetime, end: datetime, *, version: str | None = None) -> int:
         """Return the number of predictions of ``model`` in [start, end)."""
@@ -143,7 +166,7 @@ class PredictionStore:
     def last(self, model: str, n: int) -> list[Document]:
         """Return the newest ``n`` predictions of ``model``, newest first."""
         with translated():
-            return list(self._predictions.find({"model": model}).sort("at", -1).limit(n))
+            return list(self._opened(self._predictions.find({"model": model}).sort("at", -1).limit(n)))
 
     def newest(
         self, model: str, version: str | None, start: datetime, end: datetime, n: int, fields: Sequence[str]
@@ -151,7 +174,8 @@ class PredictionStore:
         """Return up to ``n`` predictions of a version (or of all) in [start, end), newest first."""
         query = _filter(model, start, end, version)
         with translated():
-            return list(self._predictions.find(query, list(fields)).sort("at", -1).limit(n))
+            found = self._predictions.find(query, list(fields)).sort("at", -1).limit(n)
+            return list(self._opened(found))
 
     def search(self, model: str, sought: Sought, limit: int, *, after: str | None = None) -> list[Document]:
         """Return up to ``limit`` predictions of ``model`` that are as ``sought``, newest first.
@@ -172,7 +196,8 @@ class PredictionStore:
             older = [{"at": {"$lt": last["at"]}}, {"at": last["at"], "_id": {"$lt": after}}]
             query["$and"] = [{"$or": older}]
         with translated():
-            yield from self._predictions.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
+            found = self._predictions.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
+            yield from self._opened(found)
 
     def latencies(self, model: str, n: int) -> list[float]:
         """Return the milliseconds that the newest ``n`` rows of ``model`` took."""
@@ -219,7 +244,7 @@ class PredictionStore:
         }
         with translated():
             found = self._predictions.database.command(query, codec_options=RAW)
-        return read_rows(array_of(bytes(found["cursor"].raw), "firstBatch"))
+        return self._read(array_of(bytes(found["cursor"].raw), "firstBatch"))
 
     def id_ranges(self, n: int) -> list[IdRange]:
         """Cut the log into up to ``n`` ranges of ids of about as many rows each."""
@@ -246,7 +271,7 @@ class PredictionStore:
         with translated(), db.client.start_session() as session:
             while command:
                 cursor = db.command(command, codec_options=RAW, session=session)["cursor"]
-                yield read_rows(array_of(bytes(cursor.raw), part))
+                yield self._read(array_of(bytes(cursor.raw), part))
                 more = {"getMore": cursor["id"], "collection": self._predictions.name, "batchSize": batch}
                 command, part = more if cursor["id"] else {}, "nextBatch"
 

@@ -1,0 +1,129 @@
+"""Features that are kept encrypted: found nowhere, shown to who holds the key, counted and learnt from."""
+
+import base64
+import json
+import struct
+import uuid
+from pathlib import Path
+
+import bson
+import gridfs
+import pytest
+
+from tests.e2e.small_model import SPEC, rows, small_model
+from tests.running import Service, run, wait_until
+from utils.mongo import connection
+
+KEY, NEXT = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+SEALED = {"ENCRYPT_FIELDS": "a,small/ticket", "ENCRYPTION_KEYS": KEY}
+ADMIN = {"X-API-Key": "the admin"}
+NUMBER = 0.1234567890123
+
+
+@pytest.fixture(scope="module")
+def settings(mongo_uri, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sealed")
+    with small_model(mongo_uri, folder, SPEC + "id: ticket\nsubject: person\n") as found:
+        yield found | {"API_KEYS": "a caller", "ADMIN_API_KEYS": ADMIN["X-API-Key"]}
+
+
+@pytest.fixture(scope="module")
+def service(settings, tmp_path_factory):
+    state = tmp_path_factory.mktemp("state")
+    with Service(state, **settings, **SEALED, WEB_CONCURRENCY=1) as found:
+        found.state = state
+        yield found.wait_until_ready()
+
+
+@pytest.fixture
+def db(settings):
+    found = connection.connect(settings["MONGO_URI"], settings["MONGO_DB"])
+    yield found
+    connection.close(found)
+
+
+@pytest.fixture
+def ticket():
+    return f"marker-{uuid.uuid4().hex}"
+
+
+def ask(service, db, ticket, body):
+    """Have predictions made; returns their ids when they are stored."""
+    named = [{**row, "ticket": ticket, "person": ticket[-8:]} for row in body]
+    status, answer = service.post("/predict", named, **ADMIN)
+    assert status == 200
+    ids = [one["prediction_id"] for one in answer["predictions"]]
+    wait_until(lambda: db["predictions"].count_documents({"_id": {"$in": ids}}) == len(ids))
+    return ids
+
+
+def everything(db, folder):
+    """Return all that MongoDB and a state folder hold, as bytes."""
+    found = [bson.encode(one) for name in db.list_collection_names() for one in db[name].find()]
+    bucket = gridfs.GridFS(db)
+    found += [bucket.get(file["_id"]).read() for file in db["fs.files"].find()]
+    return b"".join([*found, *(path.read_bytes() for path in Path(folder).rglob("*") if path.is_file())])
+
+
+def test_values_are_found_nowhere_and_shown_to_an_admin(service, db, ticket):
+    [one] = ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])
+
+    held = everything(db, service.state)
+    shown = service.get(f"/predictions/{one}", **ADMIN)[1]
+    page = service.get(f"/dashboard/small/predictions/{one}", **ADMIN)[1]
+
+    assert ticket.encode() not in held
+    assert struct.pack("<d", NUMBER) not in held
+    assert struct.pack(">d", NUMBER) not in held
+    assert (shown["features"], shown["kept"]) == ({"a": NUMBER, "b": 1.5}, {"ticket": ticket})
+    assert ("0.123" in page, "vigia1:" in page) == (True, False)
+    assert service.get(f"/predictions/{one}", **{"X-API-Key": "a caller"})[0] == 403
+
+
+def test_a_person_sees_what_is_kept_of_them(service, db, ticket):
+    ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])
+
+    [row] = service.get(f"/subjects/{ticket[-8:]}", **ADMIN)[1]["predictions"]
+
+    assert (row["features"]["a"], row["kept"]["ticket"]) == (NUMBER, ticket)
+
+
+def test_drift_is_counted_and_models_learn_from_the_values(service, db, settings, ticket):
+    drifted = [{"a": row["a"] + 50, "b": row["b"]} for row in rows(400, 3)]
+    ids = ask(service, db, ticket, drifted)
+    labels = [{"prediction_id": one, "label": row["y"]} for one, row in zip(ids, rows(400, 3), strict=True)]
+    service.post("/labels", labels, **ADMIN)
+
+    own = {"STATE_DIR": service.state, **settings, **SEALED}
+    report = json.loads(run("mlops", "monitor", "small", "--json", **own).stdout)
+    learnt = run("mlops", "retrain", "small", "--promote", "never", "--json", **own)
+    [check] = [one for one in report["features"] if one["feature"] == "a"]
+
+    assert check["drift"] is True
+    assert check["median_current"] > 40
+    assert json.loads(learnt.stdout)["trained_on"]["n_rows"] == 460
+
+
+def test_a_rotated_key_reads_what_the_old_one_wrote_and_a_lost_one_is_named(service, db, settings, ticket):
+    person = ticket[-8:]
+    ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])
+    own = {"STATE_DIR": service.state, **settings, "ENCRYPT_FIELDS": "a"}
+
+    rotated = run("mlops", "subjects", "export", person, **own, ENCRYPTION_KEYS=f"{NEXT},{KEY}")
+    lost = run("mlops", "subjects", "export", person, **own, ENCRYPTION_KEYS=NEXT)
+
+    assert json.loads(rotated.stdout)["predictions"][0]["features"]["a"] == NUMBER
+    assert lost.returncode == 1
+    assert "which is not in ENCRYPTION_KEYS" in lost.stderr
+    assert NEXT not in lost.stderr + rotated.stderr
+
+
+@pytest.mark.parametrize(
+    "given", [{"ENCRYPTION_KEYS": ""}, {"ENCRYPTION_KEYS": "short"}, {"ENCRYPT_FIELDS": "c"}]
+)
+def test_a_setting_that_cannot_be_used_stops_the_start_and_is_named(settings, tmp_path, given):
+    done = run("mlops", "doctor", STATE_DIR=tmp_path, **settings | SEALED | given)
+
+    assert done.returncode == 1
+    assert next(iter(given)) in done.stderr
+    assert KEY not in done.stderr
