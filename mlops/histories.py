@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from mlops.backtesting import BacktestError, counted, taken
 from model import frame
-from model.frame import TableError
 from model.labels import LabelReader, UnknownLabelError
 from model.monitoring import PREDICTION, PROBABILITY, ModelReference
 from model.monitoring.dependence import MIN_WINDOWS, neighbour_effects
 from model.monitoring.outputs import coarse
 from model.references import fit_inputs
 from model.spec import Feature, Spec
+from utils.errors import TableError
 
 Ints = NDArray[np.int64]
 

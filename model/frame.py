@@ -20,21 +20,13 @@ from model import columns
 from model.csv_body import is_number
 from model.labels import LabelReader, UnknownLabelError, spellings
 from model.spec import Data, Feature, Spec
-from utils.errors import VigiaError
+from utils.errors import TableError
 
 Floats = NDArray[np.float64]
 Values = NDArray[np.object_]
 
 FIRST_LINE = 2  # of a CSV file, below its header
 UNREADABLE = (ValueError, TypeError, OverflowError)
-
-
-class TableError(VigiaError):
-    """A table that cannot be used: unreadable, a column is lacking, or a cell is not what the spec says."""
-
-    status = 422
-    code = "table"
-    title = "Unusable table"
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from model.drafting.doubts import Doubt
 from model.drafting.writing import spec_text
 from model.evaluation import evaluate, selected
 from model.fallback import score
-from model.frame import Rows, TableError
+from model.frame import Rows
 from model.references import fit_reference
 from model.spec import Data, Feature, Spec, Target
 from model.training import Trained
-from utils.errors import VigiaError
+from utils.errors import TableError, VigiaError
 
 # What pandas takes for missing in a CSV file, as the pipeline's own training rows were read by it.
 PANDAS_GAPS = (

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from model.columns import EPOCH, number_inside
-from model.frame import Rows, TableError, Values, missing_cells, target_values
+from model.frame import Rows, Values, missing_cells, target_values
 from model.spec import Feature, Label, Spec
+from utils.errors import TableError
 
 METRICS = {
     "classification": ("roc_auc", "average_precision", "accuracy", "precision", "recall", "f1", "brier"),

@@ -12,6 +12,7 @@
     │   └── InProgressError    409  with seconds after which to try again
     ├── TooLargeError          413
     ├── UnsupportedTypeError   415
+    ├── TableError             422  a file of rows cannot be used; says where
     ├── InvalidRowsError       422  with one Fault for each thing that is wrong
     ├── TooManyRequestsError   429  with seconds after which to try again
     └── UnavailableError       503  with seconds after which to try again
@@ -135,6 +136,14 @@ class Fault:
     code: str
     detail: str
     field: str = ""
+
+
+class TableError(VigiaError):
+    """A table that cannot be used: unreadable, a column is lacking, or a cell is not what the spec says."""
+
+    status = 422
+    code = "table"
+    title = "Unusable table"
 
 
 class InvalidRowsError(VigiaError):

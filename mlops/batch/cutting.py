@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mlops.batch.places import File
 from model.csv_body import header_of
-from model.frame import TableError
 from model.spec import Data, Spec
+from utils.errors import TableError
 
 PART_BYTES = 8 * 2**20
 LONGEST_ROW_BYTES = 64 * 2**20
@@ -24,18 +24,12 @@ ROW_BYTES = 80  # about; rows of Parquet files are counted by it
 NEWLINE, RETURN = 10, 13
 
 
-@dataclass(frozen=True)
-class Part:
-    """Consecutive rows of one file.
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Consecutive rows of one file, before they have a place among those of others.
 
     Attributes
     ----------
-    index : int
-        Position among the parts of all files.
-    first : int
-        Position of its first row among the rows of all files.
-    first_row : int
-        Number of its first row in its file; the first row there is 1.
     n_rows : int
         How many there are; of NDJSON, lines.
     n_bytes : int
@@ -52,32 +46,34 @@ class Part:
         Its rows, where the file is compressed.
     """
 
+    n_rows: int
+    n_bytes: int
+    header: tuple[str, ...] = ()
+    data: Data | None = None
+    start: int = 0
+    stop: int = 0
+    groups: tuple[int, ...] = ()
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(Cut):
+    """A cut in its place.
+
+    Attributes
+    ----------
+    index : int
+        Position among the parts of all files.
+    first : int
+        Position of its first row among the rows of all files.
+    first_row : int
+        Number of its first row in its file; the first row there is 1.
+    """
+
     index: int
     file: File
     first: int
     first_row: int
-    n_rows: int
-    n_bytes: int
-    header: tuple[str, ...] = ()
-    data: Data | None = None
-    start: int = 0
-    stop: int = 0
-    groups: tuple[int, ...] = ()
-    content: bytes | None = None
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """A part before it has a place among others."""
-
-    n_rows: int
-    n_bytes: int
-    header: tuple[str, ...] = ()
-    data: Data | None = None
-    start: int = 0
-    stop: int = 0
-    groups: tuple[int, ...] = ()
-    content: bytes | None = None
 
 
 def parts(files: Sequence[File], spec: Spec, part_bytes: int = PART_BYTES) -> Iterator[Part]:
@@ -92,11 +88,11 @@ def parts(files: Sequence[File], spec: Spec, part_bytes: int = PART_BYTES) -> It
     for file in files:
         first_row = 1
         for cut in _cuts(file, spec, part_bytes):
-            yield Part(index, file, first, first_row, **cut.__dict__)
+            yield Part(index=index, file=file, first=first, first_row=first_row, **vars(cut))
             index, first, first_row = index + 1, first + cut.n_rows, first_row + cut.n_rows
 
 
-def _cuts(file: File, spec: Spec, part_bytes: int) -> Iterator[_Cut]:
+def _cuts(file: File, spec: Spec, part_bytes: int) -> Iterator[Cut]:
     try:
         if file.kind == "parquet":
             yield from _row_groups(file, part_bytes)
@@ -133,7 +129,7 @@ def _header(file: File, stream: Any, spec: Spec) -> _Header:
     return _Header(tuple(names), data, len(line))
 
 
-def _pieces(file: File, stream: Any, spec: Spec, part_bytes: int) -> Iterator[_Cut]:
+def _pieces(file: File, stream: Any, spec: Spec, part_bytes: int) -> Iterator[Cut]:
     header = _header(file, stream, spec) if file.kind == "csv" else _Header((), spec.data, 0)
     ends = _CsvEnds(header.data.separator) if file.kind == "csv" else _line_ends
     start, rest = header.n_bytes, b""
@@ -144,7 +140,10 @@ def _pieces(file: File, stream: Any, spec: Spec, part_bytes: int) -> Iterator[_C
         if n_rows:
             n_bytes = _share(file, stream, length)
             packed = content[:length] if file.compression else None
-            yield _Cut(n_rows, n_bytes, header.names, header.data, start, start + length, content=packed)
+            yield Cut(
+                n_rows=n_rows, n_bytes=n_bytes, header=header.names, data=header.data,
+                start=start, stop=start + length, content=packed,
+            )  # fmt: skip
         start, rest = start + length, content[length:]
         if not block:
             return
@@ -205,7 +204,7 @@ def _has_text(content: bytes, starts: NDArray[np.intp], stops: NDArray[np.intp])
     return is_more
 
 
-def _row_groups(file: File, part_bytes: int) -> Iterator[_Cut]:
+def _row_groups(file: File, part_bytes: int) -> Iterator[Cut]:
     """Cut large row groups, and put small ones together."""
     parquet = _parquet(file)
     counts = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
@@ -221,7 +220,7 @@ def _row_groups(file: File, part_bytes: int) -> Iterator[_Cut]:
             stop = min(start + size, n_rows)
             count = stop - start
             groups = tuple(range(group, end))
-            yield _Cut(count, int(count * per_row), start=start, stop=stop, groups=groups)
+            yield Cut(n_rows=count, n_bytes=int(count * per_row), start=start, stop=stop, groups=groups)
         group = end
 
 

@@ -9,15 +9,15 @@ import io
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import msgspec
 import numpy as np
 
 from mlops.batch.places import Kind, has_arrow
-from model.artifact import CONFORMAL, Manifest
 from model.bulk.answers import Answers
 from model.columns import RowWarning
+from model.spec import Spec
 
 Table = dict[str, Any]
 
@@ -45,9 +45,10 @@ class Answered:
 class Format:
     """How the answers of one model are written."""
 
-    def __init__(self, manifest: Manifest, kind: Kind, *, is_logged: bool, has_files: bool) -> None:
-        self._spec, self._kind = manifest.resolved_spec(), kind
-        self._has_certainty = CONFORMAL in manifest.parts
+    def __init__(
+        self, spec: Spec, kind: Kind, *, has_certainty: bool, is_logged: bool, has_files: bool
+    ) -> None:
+        self._spec, self._kind, self._has_certainty = spec, kind, has_certainty
         self._is_logged, self._has_files = is_logged, has_files
         self._names = self._spec.class_names
 
@@ -78,7 +79,7 @@ class Format:
             return b"".join(map(msgspec.json.Encoder().encode_lines, [lines])) if lines else b""
         tables = [self._table(one) for one in answered]
         if self._kind == "parquet":
-            return _parquet(tables, self.columns())
+            return _stream(tables, self.columns())
         return b"".join(_csv(table, self.columns()) for table in tables)
 
     def _table(self, one: Answered) -> Table:
@@ -110,9 +111,10 @@ class Format:
 
     def _warnings(self, one: Answered, n_rows: int) -> Any:
         as_text = self._kind == "csv"
-        column = np.empty(n_rows, dtype=object)
         shared = _plain(one.common)
-        column[:] = [None if as_text and not shared else _json(shared) if as_text else shared] * n_rows
+        column: list[Any] = [
+            None if as_text and not shared else _json(shared) if as_text else shared
+        ] * n_rows
         for row in one.answers.warnings:
             found = _plain(one.warnings(row))
             column[row] = _json(found) if as_text else found
@@ -138,23 +140,39 @@ class Format:
             yield found | answers.certainty(i)
         assert len(predictions) == n_rows  # noqa: S101  each row has one
 
-    def head(self) -> bytes:
-        """Return what comes before the first part of a file of text."""
-        if self._kind != "csv":
-            return b""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(self.columns())
-        return text.getvalue().encode()
-
-    def join(self, parts: Iterator[IO[bytes]], target: IO[bytes]) -> None:
-        """Write parts one after another, with little in memory."""
+    def writer(self, target: IO[bytes]) -> "Writer":
+        """Return what puts encoded parts together."""
         if self._kind == "parquet":
-            _join_parquet(parts, target, self.columns())
-            return
-        target.write(self.head())
-        for part in parts:
-            with part:
-                shutil.copyfileobj(part, target, 2**20)
+            return _ParquetWriter(target, self.columns())
+        if self._kind == "csv":
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerow(self.columns())
+            target.write(text.getvalue().encode())
+        return TextWriter(target)
+
+
+class Writer(Protocol):
+    """Puts encoded parts together, with one at a time in memory."""
+
+    def add(self, part: IO[bytes]) -> None:
+        """Append a part."""
+
+    def close(self) -> None:
+        """Write what comes last."""
+
+
+class TextWriter:
+    """Lines after lines."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+
+    def add(self, part: IO[bytes]) -> None:
+        """Append a part."""
+        shutil.copyfileobj(part, self._target, 2**20)
+
+    def close(self) -> None:
+        """Nothing comes last."""
 
 
 def _kind_of(labels: Sequence[Any]) -> str:
@@ -220,20 +238,35 @@ def _lists() -> dict[str, Any]:
     return {"warnings": pa.list_(warning), "texts": pa.list_(pa.string())}
 
 
-def _parquet(tables: Sequence[Table], columns: dict[str, str]) -> bytes:
-    from pyarrow import parquet as arrow_parquet
+def _stream(tables: Sequence[Table], columns: dict[str, str]) -> bytes:
+    """Return rows as Arrow's own stream: of a Parquet file only the whole can be written."""
+    from pyarrow import ipc
 
-    target = io.BytesIO()
-    arrow_parquet.write_table(_arrow(tables, columns, _lists()), target)
+    target, found = io.BytesIO(), _arrow(tables, columns, _lists())
+    with ipc.new_stream(target, found.schema, options=ipc.IpcWriteOptions(compression="lz4")) as stream:
+        stream.write_table(found)
     return target.getvalue()
 
 
-def _join_parquet(parts: Iterator[IO[bytes]], target: IO[bytes], columns: dict[str, str]) -> None:
-    from pyarrow import parquet as arrow_parquet
+class _ParquetWriter:
+    """A row group a part."""
 
-    schema = _arrow([], columns, _lists()).schema
-    with arrow_parquet.ParquetWriter(target, schema) as writer:
-        for part in parts:
-            with part:
-                table = arrow_parquet.read_table(part)
-                writer.write_table(table, row_group_size=max(1, table.num_rows))
+    def __init__(self, target: IO[bytes], columns: dict[str, str]) -> None:
+        from pyarrow import parquet as arrow_parquet
+
+        few = [name for name in ("file", "prediction", "class") if columns.get(name) == "text"]
+        schema = _arrow([], columns, _lists()).schema
+        self._writer = arrow_parquet.ParquetWriter(target, schema, use_dictionary=few)
+
+    def add(self, part: IO[bytes]) -> None:
+        """Append a part, unless all of its rows were refused."""
+        from pyarrow import ipc
+
+        with ipc.open_stream(part) as stream:
+            table = stream.read_all()
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=table.num_rows)
+
+    def close(self) -> None:
+        """Write what comes last: where everything is."""
+        self._writer.close()

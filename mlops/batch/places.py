@@ -10,7 +10,7 @@ import fsspec
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import infer_compression
 
-from model.frame import TableError
+from utils.errors import TableError
 
 Kind = Literal["csv", "ndjson", "parquet"]
 KINDS: dict[str, Kind] = {

@@ -18,9 +18,8 @@ from model.bulk.cells import Cells, Chunk, ObjectCells, Unreadable
 from model.bulk.checking import BulkSchema
 from model.columns import shown
 from model.csv_body import row_of
-from model.frame import TableError
 from model.schema import parse_json
-from utils.errors import BadRequestError, Fault
+from utils.errors import BadRequestError, Fault, TableError
 
 ROWS_AT_ONCE = 100_000
 

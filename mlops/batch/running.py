@@ -1,13 +1,14 @@
-"""One run from beginning to end: plan, let workers score, log in order, put the parts together.
+"""One run from beginning to end: plan, let workers score, log and put together what is done, in order.
 
 Whatever is killed, the same command goes on: what is done stays, each part is scored into the output once.
 """
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import msgspec
@@ -15,7 +16,7 @@ from distributed import Client, Future, as_completed
 
 from mlops.batch.cluster import client
 from mlops.batch.cutting import PART_BYTES, Part, columns_of, parts
-from mlops.batch.formats import Format
+from mlops.batch.formats import Format, TextWriter, Writer
 from mlops.batch.places import File, files, kind_of
 from mlops.batch.scoring import MODEL_FILE, Order, score_part
 from mlops.batch.shipping import Log, ship, ship_refusals
@@ -23,9 +24,9 @@ from mlops.batch.workfolder import BAD, OUT, Done, Packed, Plan, WorkFolder
 from model import artifact
 from model.artifact import Manifest
 from model.bulk.checking import required_but_absent
-from model.frame import TableError
 from model.spec import Spec
 from model.versions import SERVED
+from utils.errors import TableError
 from utils.time import prediction_ids
 
 UNDER_WAY = 3  # parts a thread, so that none waits for the next
@@ -67,8 +68,10 @@ class Summary:
     seconds: float = 0.0
     refused_rows: str | None = None
 
-    def add(self, done: Done) -> None:
+    def add(self, done: Done, *, is_logged: bool) -> None:
         """Count a part."""
+        self.parts += 1
+        self.logged += done.n_scored if is_logged else 0
         self.rows += done.n_rows
         self.scored += done.n_scored
         self.refused += done.n_refused
@@ -134,31 +137,37 @@ class Run:
             If MongoDB or the cluster is away; the same command goes on.
         """
         start = perf_counter()
-        if self._request.is_restart:
-            self._folder.remove()
         order = self._order()
         summary = Summary(self._manifest.model, order.plan.version, self._request.output)
-        with client(self._request.address, self._request.n_workers) as workers:
+        with ExitStack() as stack:
+            workers = stack.enter_context(client(self._request.address, self._request.n_workers))
+            target = stack.enter_context(growing(self._request.output, self._compression))
+            output = stack.enter_context(closing(self._format(order).writer(target)))
             for part, done in _Ordered(workers, order, self._parts(), summary):
-                if self._request.log is not None:
-                    self._ship(self._request.log, order.plan, part, done)
-                    summary.logged += done.n_scored
-                summary.add(done)
-                summary.parts += 1
+                self._keep(order.plan, part, done, output)
+                summary.add(done, is_logged=order.plan.is_logged)
                 on_part(part, done)
-        self._put_together(order, summary)
+        self._put_refused(summary)
         self._folder.remove()
         summary.seconds = round(perf_counter() - start, 3)
         return summary
+
+    def _format(self, order: Order) -> Format:
+        return order.format(self._spec, self._manifest)
 
     def _order(self) -> Order:
         log = self._request.log
         secrets = (log.redaction_key, log.sealing) if log else ()
         return Order(self._folder, self._begun(), self._kind, len(self._files) > 1, *secrets)
 
-    def _ship(self, log: Log, plan: Plan, part: Part, done: Done) -> None:
-        ship(self._folder, part.index, log.predictions)
-        ship_refusals(plan.id, plan.model, part.index, done, log.refusals)
+    def _keep(self, plan: Plan, part: Part, done: Done, output: Writer) -> None:
+        """Log what came of a part, and append it to the output while others are scored."""
+        log = self._request.log
+        if log is not None:
+            ship(self._folder, part.index, log.predictions)
+            ship_refusals(plan, part.index, done, log.refusals)
+        with self._folder.open(f"{part.index:06d}.{OUT}") as answers:
+            output.add(answers)
 
     def _parts(self) -> Iterator[Part]:
         return parts(self._files, self._spec, self._request.part_bytes)
@@ -167,7 +176,8 @@ class Run:
         names = [name for name in SERVED if name in self._manifest.parts]
         packed = Packed(self._manifest, {name: self._part_of(name) for name in names})
         content = msgspec.msgpack.encode(packed)
-        plan = self._folder.joined(self._plan(artifact.digest(content)))
+        join = self._folder.begun_anew if self._request.is_restart else self._folder.joined
+        plan = join(self._plan(artifact.digest(content)))
         if self._folder.read(MODEL_FILE) is None:
             self._folder.write(MODEL_FILE, content)
         return plan
@@ -185,19 +195,17 @@ class Run:
             first_id=prediction_ids(1)[0],
         )
 
-    def _put_together(self, order: Order, summary: Summary) -> None:
-        form = Format(self._manifest, self._kind, is_logged=order.plan.is_logged, has_files=order.has_files)
-        outs = self._folder.parts(summary.parts, OUT)
-        _replace(self._request.output, lambda target: form.join(outs, target), self._compression)
+    def _put_refused(self, summary: Summary) -> None:
         bad = refused_path(self._request.output)
         if summary.refused:
-            refused = self._folder.parts(summary.parts, BAD)
-            _replace(bad, lambda target: _copy(refused, target), None)
+            with growing(bad, None) as target:
+                output = TextWriter(target)
+                for part in self._folder.parts(summary.parts, BAD):
+                    with part:
+                        output.add(part)
             summary.refused_rows = bad
         else:
-            system, path = fsspec.url_to_fs(bad)  # one of an earlier run would mislead
-            if system.exists(path):
-                system.rm_file(path)
+            _forget(bad)  # one of an earlier run would mislead
 
 
 class _Ordered:
@@ -260,16 +268,21 @@ def refused_path(output: str) -> str:
     return f"{folder}{slash}{name.split('.')[0]}.refused.ndjson"
 
 
-def _replace(url: str, write: Callable[[Any], None], compression: str | None) -> None:
-    """Write a file that appears only when it is complete."""
+@contextmanager
+def growing(url: str, compression: str | None) -> Iterator[IO[bytes]]:
+    """Open a file for writing that appears only when it is complete, and goes if it will not be."""
     system, path = fsspec.url_to_fs(url)
     partial = f"{path}.partial"
-    with fsspec.open(system.unstrip_protocol(partial), "wb", compression=compression) as target:
-        write(target)
+    try:
+        with fsspec.open(system.unstrip_protocol(partial), "wb", compression=compression) as target:
+            yield target
+    except BaseException:
+        _forget(system.unstrip_protocol(partial))
+        raise
     system.mv(partial, path)
 
 
-def _copy(parts: Iterator[Any], target: Any) -> None:
-    for part in parts:
-        with part:
-            target.write(part.read())
+def _forget(url: str) -> None:
+    system, path = fsspec.url_to_fs(url)
+    if system.exists(path):
+        system.rm_file(path)

@@ -25,9 +25,11 @@ from mlops.rejections import count, sample_of
 from mlops.sealing import Sealing
 from model import artifact
 from model.answer import Judge
+from model.artifact import CONFORMAL, Manifest
 from model.bulk.answers import Answers, answers, scored
 from model.bulk.cells import Chunk
 from model.bulk.checking import BulkSchema, Refused
+from model.spec import Spec
 from model.versions import LoadedVersion, loaded
 from utils.errors import IntegrityError
 from utils.mongo.predictions import encode as as_bson
@@ -47,6 +49,16 @@ class Order:
     redaction_key: bytes = field(default=b"", repr=False)
     sealing: Sealing = field(default_factory=Sealing)
 
+    def format(self, spec: Spec, manifest: Manifest) -> Format:
+        """Return how answers are written; reading the manifest's spec again would take long."""
+        return Format(
+            spec,
+            self.kind,
+            has_certainty=CONFORMAL in manifest.parts,
+            is_logged=self.plan.is_logged,
+            has_files=self.has_files,
+        )
+
     def redaction(self) -> Redaction:
         """Return what the log does not get to see."""
         return Redaction(self.plan.redacted, lambda: self.redaction_key)
@@ -64,9 +76,7 @@ class Scorer:
 def score_part(part: Part, order: Order) -> Done:
     """Score a part and keep what came of it in the folder of the run."""
     scorer = _scorer(order.folder, order.plan.digest)
-    form = Format(
-        scorer.version.manifest, order.kind, is_logged=order.plan.is_logged, has_files=order.has_files
-    )
+    form = order.format(scorer.version.spec, scorer.version.manifest)
     found = [_Chunk(part, order, scorer, chunk) for chunk in chunks(part, scorer.schema)]
     files = {OUT: form.encode([one.answered for one in found if len(one.checked.rows)])}
     files[BAD] = b"".join(one.refused_lines() for one in found)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from mlops.batch.workfolder import LOG, Done, WorkFolder
+from mlops.batch.workfolder import LOG, Done, Plan, WorkFolder
 from mlops.sealing import Sealing
 from utils.time import now
 
@@ -48,10 +48,10 @@ class Log:
     sealing: Sealing = field(default_factory=Sealing)
 
 
-def ship_refusals(run_id: str, model: str, index: int, done: Done, store: Refusals) -> None:
+def ship_refusals(plan: Plan, index: int, done: Done, store: Refusals) -> None:
     """Count the rows of a part that were refused, unless they are. Raises as ``ship`` does."""
     if done.reasons:
-        store.add(model, done.reasons, done.sample, now(), f"{run_id}-{index:06d}")
+        store.add(plan.model, done.reasons, done.sample, now(), f"{plan.refusals_id or plan.id}-{index:06d}")
 
 
 def ship(folder: WorkFolder, index: int, store: Store) -> None:

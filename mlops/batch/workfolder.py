@@ -6,6 +6,7 @@ last of all, ``N.json`` with the counts: only what has one is done. Files appear
 
 import posixpath
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any
@@ -40,6 +41,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         Of the run; ``request_id`` of what is logged.
     first_id : str
         Prediction id of the first row; the others count up from it.
+    refusals_id : str
+        Under which refused rows are counted, ``id`` where it is empty.
     """
 
     model: str
@@ -51,11 +54,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     first_id: str
     redacted: list[str] = []
+    refusals_id: str = ""
 
     def same_as(self, other: "Plan") -> bool:
         """Tell whether another run would do the same."""
         names = ("model", "version", "is_logged", "redacted", "inputs", "part_bytes")
         return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def after(self, given_up: "Plan") -> "Plan":
+        """Return this plan under the ids of one that was given up, as far as it does the same again.
+
+        What that one has logged and counted is so found again, and is there once.
+        """
+        ids: dict[str, str] = {}
+        if all(getattr(self, name) == getattr(given_up, name) for name in ("model", "inputs", "part_bytes")):
+            ids["refusals_id"] = given_up.refusals_id or given_up.id
+        if self.same_as(given_up):
+            ids |= {"id": given_up.id, "first_id": given_up.first_id}
+        return msgspec.structs.replace(self, **ids)
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -123,12 +139,16 @@ class WorkFolder:
     def remove(self) -> None:
         """Delete the folder; what says that the run is complete goes last."""
         system, folder = self._place
-        if not system.exists(folder):
-            return
+        if system.exists(folder):
+            self._clear()
+            system.rm(folder, recursive=True)
+
+    def _clear(self) -> None:
+        """Delete all but what says which run this is."""
+        system, folder = self._place
         for path in system.find(folder):
             if not path.endswith("/run.json"):
                 system.rm_file(path)
-        system.rm(folder, recursive=True)
 
     def plan(self) -> Plan | None:
         """Return which run this is, None if there is none yet."""
@@ -153,6 +173,15 @@ class WorkFolder:
                 " --restart gives it up."
             )
         return known
+
+    def begun_anew(self, plan: Plan) -> Plan:
+        """Give up what was interrupted here, whatever it was, and begin; returns what the run is."""
+        with suppress(msgspec.MsgspecError):  # no run of this program: nothing of it can be found again
+            known = self.plan()
+            plan = plan if known is None else plan.after(known)
+        self._clear()
+        self.write("run.json", msgspec.json.encode(plan))
+        return plan
 
     def done(self, index: int) -> Done | None:
         """Return what became of a part, None if it is not done."""

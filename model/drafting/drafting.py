@@ -18,8 +18,9 @@ from model.drafting.leaks import known_later, leaks, too_good
 from model.drafting.reading import RawTable, read
 from model.drafting.targets import Goal, goal_of
 from model.drafting.writing import spec_text
-from model.frame import Rows, TableError
+from model.frame import Rows
 from model.spec import Feature, Spec
+from utils.errors import TableError
 
 # A category that pandas, and so many a client, takes for missing.
 NONE = "None"

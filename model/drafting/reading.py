@@ -15,8 +15,9 @@ import msgspec
 import pandas as pd
 
 from model.drafting.doubts import Doubt
-from model.frame import TableError, read_texts
+from model.frame import read_texts
 from model.spec import Data
+from utils.errors import TableError
 
 ENCODINGS = ("utf-8-sig", "cp1252")
 SEPARATORS = (",", ";", "\t", "|")

@@ -10,9 +10,9 @@ import pandas as pd
 from model.columns import TRUE_TEXTS
 from model.drafting.doubts import Doubt
 from model.drafting.kinds import NEVER_VALUES
-from model.frame import TableError
 from model.resolving import MAX_CLASSES, distinct_labels
 from model.spec import Label, Target, Task
+from utils.errors import TableError
 
 # Whole numbers of no more than so many values are classes.
 MOST_NUMBER_CLASSES = 12

@@ -16,11 +16,10 @@ from mlops.batch.running import Request, Run, begun
 from mlops.batch.shipping import Log
 from mlops.operations import Operations
 from mlops.services import build
-from model.frame import TableError
 from tests.e2e.small_model import small_model
 from tests.running import LOG, ROOT, Service, environment, free_port, run, wait_until
 from utils import settings as all_settings
-from utils.errors import ConflictError, UnavailableError
+from utils.errors import ConflictError, TableError, UnavailableError
 from utils.mongo import connection
 from utils.mongo.rejections import RejectionStore
 from utils.time import now
@@ -210,14 +209,8 @@ class Failing:
 
 def test_what_is_logged_is_there_once_after_an_interruption_and_counted(operations, score, cluster, tmp_path):
     source, target = write(tmp_path / "rows.csv", 900, {4: "x,1"}), tmp_path / "scored.csv"
-    registry, store = operations.services.registry, operations.services.predictions
     begun_at, refusals = now(), RejectionStore(operations.services.db)
-    version = registry.champion("small")
-    log = Log(Failing(store, 4), refusals)
-    request = Request(str(source), str(target), log, cluster, part_bytes=1_000)
-    first = Run(request, registry.manifest("small", version), lambda n: registry.part("small", version, n))
-    with pytest.raises(UnavailableError):
-        first.run(lambda part, done: None)
+    interrupted(operations, cluster, source, target)
     half = operations.services.db.predictions.count_documents({})
     n_first = operations.monitor.counter.count_new()
 
@@ -227,9 +220,44 @@ def test_what_is_logged_is_there_once_after_an_interruption_and_counted(operatio
     stored = list(operations.services.db.predictions.find().sort("seq", 1))
     assert [one["_id"] for one in stored] == [row["prediction_id"] for row in rows_of(target)]
     assert [one["row"] for one in stored] == [i for i in range(1, 901) if i != 4]
-    assert stored[0]["features"] == {"a": 0.01, "b": -2.0} and stored[0]["version"] == version
+    assert stored[0]["features"] == {"a": 0.01, "b": -2.0}
+    assert stored[0]["version"] == operations.services.registry.champion("small")
     assert n_first + operations.monitor.counter.count_new() == 899
     assert refusals.counts("small", begun_at, now()) == {"type a": 1}
+
+
+def interrupted(operations, cluster, source, target):
+    """Begin a logged run of which MongoDB gets three parts and a half."""
+    registry = operations.services.registry
+    store, refusals = operations.services.predictions, RejectionStore(operations.services.db)
+    version = registry.champion("small")
+    request = Request(str(source), str(target), Log(Failing(store, 4), refusals), cluster, part_bytes=1_000)
+    run = Run(request, registry.manifest("small", version), lambda n: registry.part("small", version, n))
+    with pytest.raises(UnavailableError):
+        run.run(lambda part, done: None)
+
+
+def test_what_a_run_that_is_given_up_has_logged_and_counted_is_there_once(
+    operations, score, cluster, tmp_path
+):
+    source, target = write(tmp_path / "rows.csv", 900, {4: "x,1"}), tmp_path / "scored.csv"
+    begun_at, refusals = now(), RejectionStore(operations.services.db)
+    interrupted(operations, cluster, source, target)
+    assert refusals.counts("small", begun_at, now()) == {"type a": 1}
+
+    summary = score(source, target, is_logged=True, is_restart=True)
+
+    assert (summary.resumed_parts, summary.logged) == (0, 899)
+    assert operations.services.db.predictions.count_documents({}) == 899
+    assert refusals.counts("small", begun_at, now()) == {"type a": 1}
+
+
+def test_a_run_that_is_interrupted_leaves_no_half_output(operations, cluster, tmp_path):
+    source = write(tmp_path / "rows.csv", 900)
+
+    for ending in ("csv", "csv.gz", "parquet"):
+        interrupted(operations, cluster, source, tmp_path / f"scored.{ending}")
+        assert not list(tmp_path.glob("scored*.partial"))
 
 
 def test_a_run_of_other_input_is_not_mixed_with_an_interrupted_one(score, tmp_path):

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mlops.batch.cutting import parts
 from mlops.batch.places import File, files, kind_of
-from model.frame import TableError
 from model.spec import loads
+from utils.errors import TableError
 
 SPEC = loads(
     "{name: any, task: regression, target: {name: y}, data: {train: x.csv}, features: {x: {type: category}}}"

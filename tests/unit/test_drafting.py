@@ -10,8 +10,8 @@ import pytest
 from model import frame, spec, training
 from model.drafting import draft
 from model.drafting.targets import goal_of
-from model.frame import TableError
 from model.schema import Schema
+from utils.errors import TableError
 
 N = 200
 RNG = np.random.default_rng(7)

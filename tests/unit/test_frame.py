@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from model import frame, spec
-from model.frame import TableError
+from utils.errors import TableError
 
 TEXT = """
 name: t

@@ -3,7 +3,7 @@
 import pytest
 
 from model import frame, resolving, spec
-from model.frame import TableError
+from utils.errors import TableError
 
 TEXT = """
 name: t
