@@ -7,20 +7,26 @@ a connection starts after fork, in ``post_worker_init``.
 import gc
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 from app.server import memory, slots
 from mlops.repeating import Repeating
+from utils.addresses import netloc
+from utils.errors import VigiaError
 from utils.settings import load
 
 memory.keep_small()  # before the app is imported, for all workers
 SHOW_S = 1.0
 
-settings = load(os.environ)
+try:
+    settings = load(os.environ)
+except VigiaError as error:
+    sys.exit(f"vigia: {error.detail}")
 slots.make_folder()
 
-bind = f"{settings.host}:{settings.port}"
+bind = netloc(settings.host, settings.port)
 workers = settings.web_concurrency
 worker_class = "app.server.worker.Worker"
 preload_app = True

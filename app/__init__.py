@@ -10,7 +10,6 @@ from app import (
     lifecycle,
     metrics,
     openapi,
-    peers,
     predict,
     problems,
     protocols,
@@ -38,7 +37,6 @@ def create_app(services: Services) -> Flask:
     app.before_request(services.ensure_started)
     # What is wrong with these stops the start, not the first request.
     _ = services.keys, services.limits, services.sealing
-    peers.check_trusted(services.settings.trusted_proxies)
     problems.init_app(app)
     browsers.init_app(app)
     sessions.init_app(app)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from app.machine import Machine
+from mlops import preflight
 from mlops.services import DEMO_END
 from utils import logs
 from utils.errors import VigiaError
@@ -30,6 +31,7 @@ def main(host: str | None, port: int | None, models: str | None, is_demo: bool) 
             _set_apart()
         settings = load(os.environ)
         logs.configure(settings.log_level, settings.log_format)
+        preflight.check(settings)
         sys.exit(Machine(settings, is_demo=is_demo).run())
     except VigiaError as error:
         click.echo(f"vigia: {error.detail}", err=True)
@@ -42,7 +44,7 @@ def _set_apart() -> None:
     os.environ["STATE_DIR"] = str(own.state_dir / "demo")
     os.environ["MONGO_DB"] = own.mongo_db[:MAX_NAME] + DEMO_END
     os.environ["DEFAULT_MODEL"] = "songs"
-    os.environ["TRACKERS"] = ","  # a list of none; empty would be the default
+    os.environ["TRACKERS"] = "none"
 
 
 def _joined(models: str | None) -> str | None:

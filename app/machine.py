@@ -29,6 +29,7 @@ from mlops.services import DEMO_FILLED
 from model.folders import folders
 from model.spec import load_all
 from utils import embedded_mongo
+from utils.addresses import NEAREST, check_free, netloc
 from utils.mongo import connection, migrations
 from utils.mongo.connection import redacted
 from utils.mongo.history import HistoryStore
@@ -37,6 +38,7 @@ from utils.settings import Settings
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 30
+SETTLED_S = 30.0
 RESTART_DELAY_S = 2.0
 POLL_S = 0.2
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -53,6 +55,7 @@ class Child:
         self.name = name
         self._command = [sys.executable, "-m", *module]
         self._process = self._start()
+        self._settled_at = time.monotonic() + SETTLED_S
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603  our own modules
@@ -62,6 +65,10 @@ class Child:
     def ended(self) -> int | None:
         """Return the exit code, or None while the process runs."""
         return self._process.poll()
+
+    def is_stillborn(self) -> bool:
+        """Tell whether the process gave up before it was ever at work: it would do so again."""
+        return bool((self.ended() or 0) > 0 and time.monotonic() < self._settled_at)
 
     def revive(self) -> None:
         """Start the process again if it has ended."""
@@ -102,11 +109,14 @@ class Machine:
         self._is_demo = is_demo
         self._filled = settings.state_dir / DEMO_FILLED
         self._is_stopping = threading.Event()
-        is_everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104  a comparison
-        self.url = f"http://{'127.0.0.1' if is_everywhere else settings.host}:{settings.port}"
+        self.url = f"http://{netloc(NEAREST.get(settings.host, settings.host), settings.port)}"
 
     def run(self) -> int:
-        """Start everything, say where it is, and wait. Returns the exit code."""
+        """Start everything, say where it is, and wait. Returns the exit code.
+
+        Raises SettingsError if somebody else listens on the port.
+        """
+        check_free(self._settings.host, self._settings.port)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         with ExitStack() as stack:
@@ -115,8 +125,7 @@ class Machine:
             if self._is_demo:
                 self._forget()
             web, clock = self._child(stack, "web", WEB), self._child(stack, "clock", CLOCK)
-            self._watch([web, clock], self._first_work(stack))
-        return 0
+            return self._watch([web, clock], self._first_work(stack))
 
     def _first_work(self, stack: ExitStack) -> Child | None:
         if self._is_demo:
@@ -164,10 +173,14 @@ class Machine:
         finally:
             connection.close(db)
 
-    def _watch(self, children: Sequence[Child], training: Child | None) -> None:
+    def _watch(self, children: Sequence[Child], training: Child | None) -> int:
+        """Keep everything running until stopped; returns 1 if something could not even start, else 0."""
         is_announced = False
         while not self._is_stopping.wait(POLL_S):
             for child in children:
+                if child.is_stillborn():
+                    log.error("%s cannot start; see above", child.name)
+                    return 1
                 child.revive()
             if training is not None and training.ended() is not None:
                 if training.ended():
@@ -175,6 +188,7 @@ class Machine:
                 training = None
             is_filled = training is None or not self._is_demo or self._filled.exists()
             is_announced = is_announced or (is_filled and self._announce())
+        return 0
 
     def _announce(self) -> bool:
         """Say where everything is as soon as the default model answers; return whether it does."""

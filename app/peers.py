@@ -6,9 +6,7 @@ from functools import lru_cache
 
 from flask import request
 
-from utils.errors import SettingsError
-
-EVERYBODY = "*"
+from mlops.preflight import EVERYBODY
 
 
 def is_local() -> bool:
@@ -32,15 +30,6 @@ def is_loopback(text: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
-
-
-def check_trusted(trusted: Sequence[str]) -> None:
-    """Raise SettingsError unless all of ``trusted`` are addresses, networks or ``*``."""
-    for one in trusted:
-        try:
-            ipaddress.ip_network("0.0.0.0/0" if one == EVERYBODY else one, strict=False)
-        except ValueError:
-            raise SettingsError(f"TRUSTED_PROXIES: {one!r} is neither an address nor a network.") from None
 
 
 def address(trusted: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import click
 import msgspec
 from tqdm import tqdm
 
-from mlops import labelling, move_commands, subject_commands
+from mlops import labelling, move_commands, preflight, subject_commands
 from mlops.batch_command import batch_command
 from mlops.clock import Clock
 from mlops.doctor_command import doctor_command
@@ -47,6 +47,8 @@ def main() -> None:
 def clock() -> None:
     """Run what is due, until stopped; any number of clocks may run."""
     stop = _stop_signal()
+    with errors():
+        preflight.check(load(os.environ))
     with _operations() as operations:
         Clock(operations.jobs(), operations.services.job_runs).run_until(stop)
 

@@ -47,10 +47,15 @@ class Job:
 
     def trigger(self) -> CronTrigger:
         """Return the cron line parsed. Raises SettingsError naming the variable."""
-        try:
-            return CronTrigger.from_crontab(self.cron, timezone=UTC)
-        except ValueError as error:
-            raise SettingsError(f"{self.variable}: {self.cron!r} cannot be used. {error}.") from None
+        return trigger_of(self.variable, self.cron)
+
+
+def trigger_of(variable: str, cron: str) -> CronTrigger:
+    """Return a cron line (UTC) parsed. Raises SettingsError naming the variable."""
+    try:
+        return CronTrigger.from_crontab(cron, timezone=UTC)
+    except ValueError as error:
+        raise SettingsError(f"{variable}: {cron!r} cannot be used. {error}.") from None
 
 
 class Clock:

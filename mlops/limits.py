@@ -8,6 +8,7 @@ from utils.errors import SettingsError
 from utils.settings import Settings
 
 if TYPE_CHECKING:
+    from limits import RateLimitItem
     from limits.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -26,13 +27,9 @@ class Limits:
     """
 
     def __init__(self, text: str, storage: "Storage") -> None:
-        from limits import parse_many
         from limits.strategies import SlidingWindowCounterRateLimiter
 
-        try:
-            self._items = parse_many(text)
-        except ValueError:
-            raise SettingsError(f"RATE_LIMIT: {text!r} is not of the form '600/minute; 20/second'.") from None
+        self._items = parsed(text)
         self._strategy = SlidingWindowCounterRateLimiter(storage)
         self._resting_until = 0.0
 
@@ -61,6 +58,16 @@ class Limits:
             if not self._strategy.hit(item, caller):
                 return float(self._strategy.get_window_stats(item, caller).reset_time)
         return None
+
+
+def parsed(text: str) -> "list[RateLimitItem]":
+    """Return the limits that ``text`` lists. Raises SettingsError."""
+    from limits import parse_many
+
+    try:
+        return parse_many(text)
+    except ValueError:
+        raise SettingsError(f"RATE_LIMIT: {text!r} is not of the form '600/minute; 20/second'.") from None
 
 
 def _storage(settings: Settings) -> "Storage":

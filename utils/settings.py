@@ -20,6 +20,16 @@ Secret = Meta(extra={"is_secret": True})
 CronLine = Annotated[str, Meta(pattern=r"^\S+( \S+){4}$")]
 Cron = Meta(pattern=r"^\S+( \S+){4}$")
 Words = tuple[str, ...]
+Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
+Mailbox = Annotated[str, Meta(pattern=r"^[^@]+@[^@\s]+$")]
+HttpUrl = Annotated[str, Meta(pattern=r"^https?://\S+$")]
+# What MLflow takes: a server, a database, Databricks or a folder.
+MlflowStore = Annotated[
+    str,
+    Meta(
+        pattern=r"^((https?|file|sqlite|(postgresql|mysql|mssql)(\+\w+)?):.+|databricks(://.*)?|[^:]+|[A-Za-z]:[\\/].*)$"
+    ),
+]
 DaskAddress = Annotated[str, Meta(pattern=r"^(tcp|tls|ucx|ws|wss)://.+:\d+$")]
 
 
@@ -86,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Addresses or networks of proxies whose `X-Forwarded-*` headers are believed."),
     ] = ()
     cors_origins: Annotated[
-        Words, Meta(description="Origins whose pages may call the API, by commas. Unset: none.")
+        tuple[Origin, ...], Meta(description="Origins whose pages may call the API, by commas. Unset: none.")
     ] = ()
     spool_max_bytes: Annotated[
         int, Meta(ge=1_000_000, description="Most bytes one web process keeps while MongoDB is away.")
@@ -102,9 +112,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         CronLine | None,
         Meta(description="When models with new labels are retrained (cron, UTC). Unset: never by itself."),
     ] = None
-    trackers: Annotated[Words, Meta(description="Where metrics go: `neptune`, `mlflow`, by commas.")] = (
-        "neptune",
-    )
+    trackers: Annotated[
+        Words, Meta(description="Where metrics go: `neptune`, `mlflow`, by commas; or `none`.")
+    ] = ("neptune",)
     neptune_api_token: Annotated[
         str | None,
         Secret,
@@ -115,7 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["async", "offline", "debug"] | None, Meta(description="Overrides how Neptune is used.")
     ] = None
     mlflow_tracking_uri: Annotated[
-        str | None, Secret, Meta(description="MLflow server or store. Unset: `STATE_DIR/mlflow.db`.")
+        MlflowStore | None, Secret, Meta(description="MLflow server or store. Unset: `STATE_DIR/mlflow.db`.")
     ] = None
 
     alert_webhook_url: Annotated[
@@ -125,7 +135,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_port: Annotated[int, Meta(ge=1, le=65535, description="Port of the mail server.")] = 587
     smtp_user: Annotated[str | None, Meta(description="User at the mail server.")] = None
     smtp_password: Annotated[str | None, Secret, Meta(description="Password at the mail server.")] = None
-    alert_email_to: Annotated[Words, Meta(description="Who gets alerts by mail, by commas.")] = ()
+    alert_email_to: Annotated[
+        tuple[Mailbox, ...], Meta(description="Who gets alerts by mail, by commas.")
+    ] = ()
 
     dask_scheduler_address: Annotated[
         DaskAddress | None,
@@ -147,7 +159,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Keys for them, 32 bytes in base64, by commas: the first encrypts, all decrypt."),
     ] = ()
     otel_exporter_otlp_endpoint: Annotated[
-        str | None,
+        HttpUrl | None,
         Meta(description="OpenTelemetry collector for traces (OTLP over HTTP). Unset: none."),
     ] = None
     otel_service_name: Annotated[str, Meta(description="What traces call this service.")] = "vigia"
@@ -161,6 +173,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return "Settings(...)"
 
 
+# An empty variable counts as unset, so a list with a default needs a word for an empty list.
+NONE = {("trackers", "none")}
 ALIASES = {"mongo_uri": ("MONGODB_URI", "MONGO_URL")}
 
 
@@ -245,7 +259,7 @@ def _parse(name: str, text: str) -> Any:
     kind = msgspec.structs.fields(Settings)[Settings.__struct_fields__.index(name)].type
     value: object = text
     if "tuple" in str(kind):
-        value = [word.strip() for word in text.split(",") if word.strip()]
+        value = [] if (name, text) in NONE else [word.strip() for word in text.split(",") if word.strip()]
     try:
         return msgspec.convert(value, kind, strict=False, dec_hook=_to_path)
     except msgspec.ValidationError as error:

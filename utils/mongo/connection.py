@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pymongo
 import pymongo.collection
 import pymongo.database
+import pymongo.uri_parser
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
@@ -76,6 +77,16 @@ def connect(uri: str, database: str, *, app_name: str = "vigia") -> Database:
     except PyMongoError as error:
         client.close()
         raise SettingsError(f"MONGO_DB cannot be used: {error}") from None
+
+
+def check(uri: str) -> None:
+    """Raise SettingsError if ``uri`` cannot be used; of SRV names that is not known before asking."""
+    if uri.startswith("mongodb+srv://"):
+        return
+    try:
+        pymongo.uri_parser.parse_uri(uri)
+    except (ConfigurationError, ValueError, TypeError):
+        raise SettingsError(f"MONGO_URI cannot be used: {redacted(uri)!r} {URI_HINT}") from None
 
 
 def _client(uri: str, app_name: str) -> pymongo.MongoClient[Document]:
