@@ -111,7 +111,11 @@ class Poller:
             self._sweep(now)
 
     def expire(self, within_s: float) -> None:
-        """Close each connection that is idle ``within_s`` from now."""
+        """Close each connection that is idle ``within_s`` from now; from now on none is kept for longer.
+
+        A request that runs may have been promised a connection that is kept.
+        """
+        self._keepalive_s = min(self._keepalive_s, within_s)
         deadline = time.monotonic() + within_s
         for connection in self._connections:
             connection.deadline = min(connection.deadline, deadline)

@@ -30,6 +30,7 @@ from app.server.siblings import Siblings
 
 TURN_S = 1.0
 LAST_TURN_S = 0.05
+STORE_S = 5.0  # of the time to end, for what comes after the last answer
 # Pages and reports may wait for MongoDB; a few at a time is plenty.
 REST_THREADS = 4
 HEALTH_PENDING = 1_000
@@ -109,7 +110,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         siblings.leave()
         self._poller.stop_listening()
         self._poller.expire(LINGER_S)
-        deadline = time.monotonic() + self.cfg.graceful_timeout
+        deadline = time.monotonic() + max(LINGER_S, self.cfg.graceful_timeout - STORE_S)
         while self._poller.n_connections and time.monotonic() < deadline:
             self.notify()
             self._poller.turn(LAST_TURN_S, is_open=False)

@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +17,10 @@ QUIESCE_MS = 500  # how long one that stops turns away who asks it; 15 s unless 
 
 
 class Member:
-    """One mongod."""
+    """One mongod; ``parameters`` are its own, such as ``ttlMonitorSleepSecs=1``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, parameters: Sequence[str] = ()) -> None:
+        self._parameters = [word for one in parameters for word in ("--setParameter", one)]
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self._folder = folder
@@ -29,6 +30,7 @@ class Member:
     def start(self) -> None:
         """Start the process; who wants to use it waits for a primary."""
         command = [mongod.find(), *mongod.arguments(self._folder / "data", self.port)]
+        command += self._parameters
         with (self._folder / "mongod.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
@@ -60,8 +62,8 @@ class Member:
 class ReplicaSet:
     """Members that elect a primary."""
 
-    def __init__(self, folder: Path, n_members: int) -> None:
-        self.members = [Member(folder / f"member-{number}") for number in range(n_members)]
+    def __init__(self, folder: Path, n_members: int, parameters: Sequence[str] = ()) -> None:
+        self.members = [Member(folder / f"member-{number}", parameters) for number in range(n_members)]
         hosts = [member.host for member in self.members]
         self.uri = f"mongodb://{','.join(hosts)}/?replicaSet=vigia"
         self._initiate(hosts)
@@ -116,9 +118,9 @@ def is_primary(member: Member) -> bool:
 
 
 @contextmanager
-def replica_set(folder: Path, n_members: int) -> Iterator[ReplicaSet]:
+def replica_set(folder: Path, n_members: int, parameters: Sequence[str] = ()) -> Iterator[ReplicaSet]:
     """A replica set that is gone afterwards."""
-    found = ReplicaSet(folder, n_members)
+    found = ReplicaSet(folder, n_members, parameters)
     try:
         yield found
     finally:

@@ -36,6 +36,7 @@ class Gated:
     service: Service
     mongo: ReplicaSet
     gate: Path
+    settings: dict[str, object]
 
     @property
     def n_waiting(self) -> int:
@@ -59,7 +60,7 @@ def gated_service(folder: Path, **settings: object) -> Iterator[Gated]:
         small_model(mongo.uri, folder, spec) as small,
         Service(folder / "service", **small, **limits) as service,
     ):
-        yield Gated(service.wait_until_ready(), mongo, gate)
+        yield Gated(service.wait_until_ready(), mongo, gate, small)
 
 
 def latencies_ms(service: Service, method: str, path: str, body: str | None, status: int) -> dict[str, float]:
