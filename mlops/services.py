@@ -16,6 +16,7 @@ from typing import Any
 
 from mlops import tasks
 from mlops.answer_log import SpooledAnswers
+from mlops.aside import sweep
 from mlops.keys import KeyRing
 from mlops.labelling import Labelling
 from mlops.limits import Limits
@@ -62,6 +63,7 @@ FOLLOW_S = 1.0
 REJECTIONS_S = 5.0
 COUNTS_S = 1.0
 SCHEMA_S = 10.0
+SWEEP_S = 60.0
 CHECK_TIMEOUT_S = 20.0
 
 
@@ -259,6 +261,7 @@ class Services:
             Repeating("storing rejections", self.rejections.store, REJECTIONS_S),
             Repeating("counting the log", self.shipper.books.publish, COUNTS_S),
             Repeating("looking at the schema", self.look_at_schema, SCHEMA_S),
+            Repeating("sweeping what was set aside", self._sweep, SWEEP_S),
         ]
 
     def ensure_started(self) -> None:
@@ -276,6 +279,10 @@ class Services:
             for repeated in self._repeated:
                 repeated.start()
             self._is_started = True
+
+    def _sweep(self) -> None:
+        if (self._spool_folder / "refused").is_dir():
+            sweep(self._spool_folder, SubjectStore(self.db), self.people.digest)
 
     def look_at_schema(self) -> None:
         """See how the database and this program fit; a release may change it at any time."""

@@ -14,8 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from mlops.aside import scrub
 from mlops.record import Document
 from mlops.redaction import Redaction
 from mlops.registry import Registry
@@ -28,8 +27,6 @@ from utils.time import now
 log = logging.getLogger(__name__)
 
 MAX_ID = 1_000
-# Shorter ones would be found in any file by chance.
-MIN_FRAGMENT = 5
 
 
 @dataclass(frozen=True)
@@ -187,38 +184,6 @@ class MindfulStore:
                 self._subjects.copy([subject], ids)
             elif isinstance(kept.get("erased_at"), datetime):
                 self._subjects.delete([subject], kept["erased_at"])
-
-
-def scrub(folder: Path, subject: str) -> int:
-    """Delete the files of ``folder`` that were set aside and name a person; return how many.
-
-    They are rows that MongoDB refused, one a file, and damaged parts of spools, of which nobody can tell
-    whose rows they hold beside: those go as a whole.
-    """
-    found = [path for path in (folder / "refused").glob("*.json") if _is_about(path, subject)]
-    unreadable = [*(folder / "refused").glob("*.payload"), *folder.glob("*.corrupt*")]
-    found += [path for path in unreadable if _mentions(path.read_bytes(), subject)]
-    for path in found:
-        path.unlink(missing_ok=True)
-    return len(found)
-
-
-def _is_about(path: Path, subject: str) -> bool:
-    content = path.read_bytes()
-    try:
-        return bool(msgspec.json.decode(content)["document"]["subject"] == subject)
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return _mentions(content, subject)
-
-
-def _mentions(content: bytes, subject: str) -> bool:
-    """Tell whether bytes name a person, also where a page ends within the name."""
-    whole = subject.encode("utf-8", "backslashreplace")
-    half = len(whole) // 2
-    parts = [whole, whole[:half], whole[half:]] if half >= MIN_FRAGMENT else [whole]
-    if subject.isdecimal() and len(subject) < 19:
-        parts += [packed for packed in [msgspec.msgpack.encode(int(subject))] if len(packed) >= MIN_FRAGMENT]
-    return any(part in content for part in parts)
 
 
 def _held(hold: Document) -> str:
