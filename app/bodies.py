@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from model.columns import describe
+from model.labelled import MIN_ROWS
 from model.spec import Feature, Spec
 
 Body = dict[str, Any]
@@ -119,7 +120,26 @@ def tensors_body(specs: Mapping[str, Spec]) -> Body:
     return found
 
 
-def json_body(schema: Body, specs: Mapping[str, Spec], example: Callable[[Spec], Body]) -> Body:
+def labelled_body(specs: Mapping[str, Spec]) -> Body:
+    """Return the body of a route that learns from rows with their label."""
+    row: Body = {"type": "object"}
+    rows = {"type": "array", "items": row, "minItems": MIN_ROWS}
+    wrapped = [
+        {"type": "object", "properties": {name: rows}, "required": [name]} for name in ("data", "instances")
+    ]
+    found = json_body({"anyOf": [rows, *wrapped]}, specs, example_labelled)
+    found["content"]["text/csv"] = {"schema": {"type": "string", "description": "With a header line."}}
+    return found
+
+
+def example_labelled(spec: Spec) -> list[Body]:
+    """Return as many typical rows as are learnt from at least, with all labels in turn."""
+    labels = list(spec.labels) if spec.task == "classification" else [1, 2]
+    row = example_row(spec)
+    return [{**row, spec.target.name: labels[i % len(labels)]} for i in range(MIN_ROWS)]
+
+
+def json_body(schema: Body, specs: Mapping[str, Spec], example: Callable[[Spec], Any]) -> Body:
     """Return a JSON body with an example for each model: one, or several by name."""
     content: Body = {"schema": schema}
     examples = {name: {"summary": name, "value": example(spec)} for name, spec in specs.items()}

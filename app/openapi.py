@@ -7,9 +7,18 @@ import msgspec
 from flask import Blueprint, Flask, Response, current_app, render_template, request
 from werkzeug.routing import Rule
 
+from app import described
 from app.answer_schemas import results
 from app.auth import needs
-from app.bodies import infer_request, row_name, row_schema, rows_body, split_body, tensors_body
+from app.bodies import (
+    infer_request,
+    labelled_body,
+    row_name,
+    row_schema,
+    rows_body,
+    split_body,
+    tensors_body,
+)
 from app.context import services
 from app.repeating import MAX_KEY
 from model.spec import Spec
@@ -18,12 +27,6 @@ blueprint = Blueprint("openapi", __name__)
 
 # A place in a route, with or without a converter.
 PLACE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
-PROBLEM = {
-    "description": "A problem",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
-
-
 # By blueprint, in the order in which people want them.
 TAGS = {
     "predict": "Predictions",
@@ -38,29 +41,8 @@ TAGS = {
     "health": "Health",
     "metrics": "Metrics",
 }
-# By blueprint: what its routes take, what they answer, and what the query may ask.
+# By blueprint: what its routes take, where that is rows.
 BODIES = {"predict": rows_body, "invocations": split_body, "open_inference": tensors_body}
-RESULTS = {"predict": "Predictions", "invocations": "Invocations", "open_inference": "InferResponse"}
-QUERIES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
-    "predict": {"explain": ("How much each feature moved the score", {"type": "boolean"})},
-    "invocations": {
-        "explain": ("With details: how much each feature moved the score", {"type": "boolean"}),
-        "model": ("Which model; else the default one", {"type": "string"}),
-        "version": ("Which version; else the champion", {"type": "string"}),
-        "details": ("Whole answers instead of plain predictions", {"type": "boolean"}),
-    },
-}
-_LABEL = {"prediction_id": "0198c5d2-7c1e-7000-8000-000000000000", "label": 1}
-_MOVE = {
-    "type": "object",
-    "properties": {"version": {"type": ["string", "integer"]}, "reason": {"type": "string"}},
-}
-# By endpoint: what takes something else than rows.
-OTHER_BODIES: dict[str, tuple[dict[str, Any], Any]] = {
-    "labels.labels": ({"type": ["array", "object"]}, [_LABEL]),
-    "lifecycle.promote": (_MOVE, {"version": "2", "reason": "better on this week's labels"}),
-    "lifecycle.rollback": (_MOVE, {"reason": "too many false alarms"}),
-}
 
 
 @blueprint.get("/openapi.json")
@@ -112,23 +94,38 @@ def _operations(app: Flask, rule: Rule) -> dict[str, Any]:
 
 def _operation(app: Flask, rule: Rule, method: str) -> dict[str, Any]:
     view = app.view_functions[rule.endpoint]
+    asked = described.of_endpoint(described.QUERIES, rule.endpoint, method) if _may_ask(rule, method) else {}
     found: dict[str, Any] = {
         "tags": [_tag(rule)],
         "summary": (view.__doc__ or "").strip().splitlines()[0].replace("``", "`"),
         "operationId": f"{method.lower()} {rule.rule}",
         "parameters": [
             *map(_parameter, sorted(rule.arguments)),
-            *_query(rule.endpoint),
+            *_query(asked or {}),
             *_headers(rule, method),
         ],
-        "responses": {"200": _fine(rule, method), "default": PROBLEM},
+        "responses": described.responses(
+            rule.endpoint, method, is_about_one=bool(rule.arguments), is_asking=bool(asked)
+        ),
     }
-    if method in ("POST", "PUT"):
-        found["requestBody"] = _body(rule)
+    if rule.endpoint.startswith("health.") or rule.endpoint == "invocations.ready":
+        found["security"] = []
+    if (body := _body(rule, method)) is not None:
+        found["requestBody"] = body
     return found
 
 
+def _may_ask(rule: Rule, method: str) -> bool:
+    return rule.endpoint != "retraining.job" and (
+        method != "GET" or not rule.endpoint.startswith("invocations")
+    )
+
+
 def _headers(rule: Rule, method: str) -> list[dict[str, Any]]:
+    if rule.endpoint.startswith("retraining.") and method != "GET":
+        words = "`respond-async` answers at once, `wait=5` after so many seconds at the latest, with a job."
+        schema: dict[str, Any] = {"type": "string", "pattern": r"^(respond-async|wait=[0-9]{1,2})$"}
+        return [{"name": "Prefer", "in": "header", "description": words, "schema": schema}]
     if method != "POST" or not (_tag(rule) or "").startswith(("Predictions", "Labels")):
         return []
     words = "The same key and body within 24 hours get the same answer, and are logged once."
@@ -136,39 +133,37 @@ def _headers(rule: Rule, method: str) -> list[dict[str, Any]]:
     return [{"name": "Idempotency-Key", "in": "header", "description": words, "schema": schema}]
 
 
-def _fine(rule: Rule, method: str) -> dict[str, Any]:
-    name = RESULTS.get(rule.endpoint.partition(".")[0]) if method == "POST" else None
-    if name is None:
-        return {"description": "Fine"}
-    schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"description": "One answer a row", "content": {"application/json": {"schema": schema}}}
-
-
 def _parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    schema: dict[str, Any] = {"type": "string", "minLength": 1}
+    if name == "model":
+        schema = {"type": "string", "enum": sorted(services().names())}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _query(endpoint: str) -> list[dict[str, Any]]:
+def _query(asked: dict[str, tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "query", "required": False, "description": words, "schema": schema}
-        for name, (words, schema) in QUERIES.get(endpoint.partition(".")[0], {}).items()
+        for name, (words, schema) in asked.items()
     ]
 
 
-def _body(rule: Rule) -> dict[str, Any]:
-    """Return what a route takes: rows of the models that it may be about, or something else in JSON."""
+def _body(rule: Rule, method: str) -> dict[str, Any] | None:
+    """Return what a route takes: rows of models, something else in JSON, or nothing."""
     kind = rule.endpoint.partition(".")[0]
-    if rule.endpoint in OTHER_BODIES:
-        return _other_body(rule.endpoint)
-    specs = _specs_of(rule)
-    if kind in BODIES and specs:
-        return BODIES[kind](specs)
-    return {"content": {"application/json": {"schema": {}}}}
+    if method not in ("POST", "PUT") or rule.endpoint in described.NO_BODIES:
+        return None
+    if kind == "retraining":
+        return labelled_body(_specs_of(rule)) if method == "POST" else None
+    if kind in BODIES:
+        specs = _specs_of(rule)
+        return BODIES[kind](specs) if specs else {"content": {"application/json": {"schema": {}}}}
+    return _other_body(rule.endpoint)
 
 
 def _other_body(endpoint: str) -> dict[str, Any]:
-    schema, example = OTHER_BODIES[endpoint]
-    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+    schema, example = described.BODIES[endpoint]
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"required": endpoint not in described.OPTIONAL_BODIES, "content": content}
 
 
 def _specs_of(rule: Rule) -> dict[str, Spec]:
@@ -176,7 +171,9 @@ def _specs_of(rule: Rule) -> dict[str, Spec]:
     live = {name: served.loaded.spec for name, served in sorted(services().serving.live().items())}
     if "model" in rule.arguments:
         return live
-    aliased = (name for name, spec in services().specs.items() if rule.rule in spec.aliases)
+    aliased = (
+        name for name, spec in services().specs.items() if rule.rule in (*spec.aliases, *spec.retrain_aliases)
+    )
     name = next(aliased, services().settings.default_model)
     return {name: live[name]} if name in live else {}
 

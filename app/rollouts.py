@@ -56,6 +56,7 @@ def begin_shadow(model: str) -> Response:
         raise ConflictError(f"{model} {version} is the champion: it cannot be its own shadow.")
     if order.since is None:
         return as_json(services().rollouts.begin("shadow", model, version, by=requester(), at=now()))
+    services().serving.champion(model)  # without one there is nothing to compare with
     options = ["--version", version, "--since", order.since, "--json"]
     return as_json(tasks.result_of("shadow", model, *options, timeout_s=REPLAY_TIMEOUT_S))
 

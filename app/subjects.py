@@ -30,6 +30,13 @@ def erase(subject: str) -> Response:
     return as_json(services().subjects.erase(subject, requester()))
 
 
+@blueprint.get("/<path:subject>/hold")
+@needs("admin")
+def held(subject: str) -> Response:
+    """Tell whether one person's rows are held, why, since when and by whom."""
+    return as_json({"subject": subject, "hold": services().subjects.held(subject)})
+
+
 @blueprint.put("/<path:subject>/hold")
 @needs("admin")
 def hold(subject: str) -> Response:

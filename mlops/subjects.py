@@ -132,6 +132,10 @@ class Subjects:
         self._store.copy(forms, ids)
         return {**hold, "n_predictions": len(ids)}
 
+    def held(self, subject: str) -> dict[str, Any] | None:
+        """Return why, since when and by whom a person's rows are held; None where they are not."""
+        return self._hold(self._people.forms(subject))
+
     def release(self, subject: str) -> None:
         """End a hold; retention and erasure reach the rows again."""
         forms = self._people.forms(subject)

@@ -6,6 +6,7 @@ called after its place, as pandas calls them.
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
@@ -58,10 +59,11 @@ def _unique(names: list[str]) -> list[str]:
     if len(set(names)) == len(names) and "" not in names:
         return names
     found: list[str] = []
-    for place, name in enumerate(names):
-        name = name or f"Unnamed: {place}"
-        repeat = names[:place].count(name)
-        found.append(f"{name}.{repeat}" if repeat else name)
+    seen: Counter[str] = Counter()
+    for place, given in enumerate(names):
+        name = given or f"Unnamed: {place}"
+        found.append(f"{name}.{seen[name]}" if seen[name] else name)
+        seen[given] += 1
     return found
 
 

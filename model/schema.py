@@ -117,7 +117,7 @@ class Schema:
         for decode in self._decoders:
             try:
                 rows = decode(body)
-            except (msgspec.DecodeError, RecursionError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
             return self._regular_batch(rows) or self._examined(body)
         return self._examined(body)

@@ -25,6 +25,8 @@ DTYPES = {
     **{f"FP{8 * size}": f"<f{size}" for size in (2, 4, 8)},
 }
 BYTES = "BYTES"
+# As many as arrays have elsewhere; the product of more could take longer than the answer.
+MAX_SIZES = 32
 
 
 class InputTensor(msgspec.Struct):
@@ -106,6 +108,8 @@ def _tensor(given: InputTensor, raw: memoryview, pointer: str) -> tuple[Tensor, 
     if given.datatype not in DTYPES and given.datatype != BYTES:
         known = ", ".join((*DTYPES, BYTES))
         raise _wrong(f"{pointer}/datatype", f"{given.datatype!r} is none of {known}.", "type")
+    if len(given.shape) > MAX_SIZES:
+        raise _wrong(f"{pointer}/shape", f"A shape has {MAX_SIZES} sizes at most.")
     if any(size < 0 for size in given.shape):
         raise _wrong(f"{pointer}/shape", "A shape has no negative sizes.")
     size = given.parameters.get("binary_data_size")

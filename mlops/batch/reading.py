@@ -5,7 +5,6 @@ Rows that are none (no JSON, not UTF-8) are set aside with the reason; they stop
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -119,9 +118,8 @@ def _each_line(numbered: Sequence[tuple[int, bytes]]) -> tuple[list[tuple[int, A
     for number, line in numbered:
         try:
             kept.append((number, parse_json(line)))
-        except (BadRequestError, json.JSONDecodeError) as error:
-            detail = error.detail if isinstance(error, BadRequestError) else str(error)
-            fault = Fault("#", "not_json", detail.replace("The body", "The line"))
+        except BadRequestError as error:
+            fault = Fault("#", "not_json", error.detail.replace("The body", "The line"))
             unreadable.append(Unreadable(number, [fault], line.decode(errors="replace")))
     return kept, unreadable
 

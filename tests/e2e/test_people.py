@@ -133,7 +133,9 @@ def test_what_is_held_stays_and_says_why(service, db, person):
 
     assert (status, "case 12" in problem["detail"]) == (409, True)
     assert len(service.get(f"/subjects/{person}")[1]["predictions"]) == 3
+    assert service.get(f"/subjects/{person}/hold")[1]["hold"]["reason"] == "case 12"
     assert delete(service, f"/subjects/{person}/hold")[0] == 200
+    assert service.get(f"/subjects/{person}/hold")[1]["hold"] is None
     assert delete(service, f"/subjects/{person}")[0] == 200
     assert person.encode() not in everything(db)
 
