@@ -72,9 +72,9 @@ def parsed(text: str) -> "list[RateLimitItem]":
 
 def _storage(settings: Settings) -> "Storage":
     if settings.rate_limit_storage == "memory":
-        from limits.storage import MemoryStorage
+        from mlops.limits_memory import SweptStorage
 
-        return MemoryStorage()
+        return SweptStorage()
     from utils.mongo import rates
 
     if settings.mongo_uri is None:

@@ -12,10 +12,16 @@ JOIN_S = 5.0
 
 
 class Repeating:
-    """Calls ``action`` at once and then every ``interval_s`` seconds. Start it after fork only."""
+    """Calls ``action`` at once and then every ``interval_s`` seconds; with ``is_last_too`` also at the end.
 
-    def __init__(self, name: str, action: Callable[[], object], interval_s: float) -> None:
+    Start it after fork only.
+    """
+
+    def __init__(
+        self, name: str, action: Callable[[], object], interval_s: float, *, is_last_too: bool = False
+    ) -> None:
         self._name = name
+        self._is_last_too = is_last_too
         self._action = action
         self._interval_s = interval_s
         self._stopped = threading.Event()
@@ -35,7 +41,9 @@ class Repeating:
         while True:
             self._act()
             if self._stopped.wait(self._interval_s):
-                return
+                break
+        if self._is_last_too:
+            self._act()
 
     def _act(self) -> None:
         try:

@@ -258,7 +258,7 @@ class Services:
     def _repeated(self) -> list[Repeating]:
         return [
             Repeating("following champions", self.serving.refresh, FOLLOW_S),
-            Repeating("storing rejections", self.rejections.store, REJECTIONS_S),
+            Repeating("storing rejections", self.rejections.store, REJECTIONS_S, is_last_too=True),
             Repeating("counting the log", self.shipper.books.publish, COUNTS_S),
             Repeating("looking at the schema", self.look_at_schema, SCHEMA_S),
             Repeating("sweeping what was set aside", self._sweep, SWEEP_S),

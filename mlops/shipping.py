@@ -315,6 +315,8 @@ class Shipper:
 
     def _drop_shipped(self) -> None:
         shipped = [spool for spool in self._adopted if not spool.pending]
+        if shipped:
+            self.books.publish()  # or a kill behind ``close`` would leave rows that wait in no file
         for spool in shipped:
             self.books.retire(spool.id, self._counted_adopted(spool))
             spool.close()

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from mlops.bookkeeping import Books
 from mlops.record import LoggedRequest, encode
 from mlops.shipping import Shipper
 from utils.errors import UnavailableError
 from utils.mongo.predictions import PredictionStore
-from utils.spool import Spool, adopt_orphans
+from utils.spool import LogCounts, Spool, adopt_orphans
 from utils.time import prediction_ids
 
 ROOT = Path(__file__).parents[2]
@@ -328,6 +329,22 @@ def test_the_books_have_what_a_dead_process_answered_and_did_not_write_down(spoo
     shipper.start()
 
     wait_for(lambda: shipper.books.total() == (6, 6, 0))
+
+
+def test_the_books_know_that_nothing_waits_before_a_spool_is_gone(spool, shipper, folder, monkeypatch):
+    other = Spool.open(folder, max_bytes=100_000_000)
+    answer(other, 4)
+    others = Books(folder, lambda: {other.id: LogCounts(4, 0, 4)})
+    others.publish()
+    others.close()
+    other.close()
+    onlooker, seen, close = Books(folder, dict), [], Spool.close
+    monkeypatch.setattr(Spool, "close", lambda gone: (seen.append(onlooker.total()), close(gone)))
+    shipper.start()
+
+    wait_for(lambda: seen)
+    assert seen[0] == (4, 4, 0)
+    onlooker.close()
 
 
 def test_the_books_tell_what_was_set_aside_and_count_it_once(spool, shipper, folder):

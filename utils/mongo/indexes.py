@@ -57,6 +57,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     "held_predictions": [IndexModel("subject")],
     "model_versions": [IndexModel([("model", ASCENDING), ("version", ASCENDING)], unique=True)],
     "model_history": [IndexModel([("model", ASCENDING), ("seq", ASCENDING)], unique=True)],
+    # The library limits makes these as well, but not if MongoDB is away at the first request.
+    "rate_counters": [IndexModel("expireAt", expireAfterSeconds=0)],
+    "rate_windows": [IndexModel("expireAt", expireAfterSeconds=0)],
     "job_runs": [
         IndexModel([("job", ASCENDING), ("due_at", ASCENDING)], unique=True),
         IndexModel(
