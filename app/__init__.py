@@ -33,6 +33,7 @@ def create_app(services: Services) -> Flask:
     app.meter = app.extensions[METER] = Meter()
     app.prediction_ends = tuple(end.decode() for end in predict.path_ends(services.specs.values()))
     app.uncounted = frozenset(path.decode() for path in health.PATHS)
+    app.has_hooks_for_json = bool(services.settings.cors_origins)
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
     app.before_request(services.ensure_started)
     # What is wrong with these stops the start, not the first request.

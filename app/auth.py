@@ -59,7 +59,7 @@ def check(scope: Scope, services: Services) -> "WSGIEnvironment":
     environ[CALLER] = address
     if not services.keys.is_used:
         limiting.spend(services, address)
-        _check_anonymous(services)
+        _check_anonymous(services, environ)
         return environ
     given = _given_key()
     key = services.keys.find(given) if given is not None else sessions.key(services)
@@ -70,7 +70,7 @@ def check(scope: Scope, services: Services) -> "WSGIEnvironment":
     return environ
 
 
-def _check_anonymous(services: Services) -> None:
+def _check_anonymous(services: Services, environ: "WSGIEnvironment") -> None:
     settings = services.settings
     if not settings.allow_anonymous:
         if not peers.is_local():
@@ -79,7 +79,7 @@ def _check_anonymous(services: Services) -> None:
                 "(or ALLOW_ANONYMOUS=true to answer everybody)."
             )
         browsers.check_host(settings.host)
-    if request.method not in browsers.SAFE:
+    if environ["REQUEST_METHOD"] not in browsers.SAFE:
         browsers.check_origin(settings.cors_origins)
         if request.path.startswith("/dashboard"):
             sessions.check_token(sessions.ANONYMOUS, services)

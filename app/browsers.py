@@ -7,6 +7,7 @@ only where ``CORS_ORIGINS`` names them.
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
@@ -43,8 +44,11 @@ def init_app(app: Flask) -> None:
 
 def check_origin(allowed: Sequence[str]) -> None:
     """Raise ForbiddenError if the page of another site made the browser ask."""
-    origin = request.environ.get("HTTP_ORIGIN")
-    is_foreign = request.environ.get("HTTP_SEC_FETCH_SITE") in ("cross-site", "same-site")
+    environ = request.environ
+    origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
+    if origin is None and site is None:  # no browser
+        return
+    is_foreign = site in ("cross-site", "same-site")
     if origin is not None:
         is_foreign = _host_of(origin) != request.host
     if is_foreign and origin not in allowed:
@@ -60,10 +64,19 @@ def _host_of(origin: str) -> str | None:
 
 def check_host(own: str) -> None:
     """Refuse names that point here only for the page that asks (DNS rebinding)."""
-    name = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdecimal() else request.host
-    name = name.strip("[]")
-    if name not in ("localhost", own) and not name.endswith(".localhost") and not _is_address(name):
+    name = _name_in(request.host)
+    if not _is_own(name, own):
         raise ForbiddenError(f"Without keys only this machine is answered, and not as {name[:80]!r}.")
+
+
+def _name_in(host: str) -> str:
+    name, _, port = host.rpartition(":")
+    return (name if port.isdecimal() else host).strip("[]")
+
+
+@lru_cache(maxsize=1_024)
+def _is_own(name: str, own: str) -> bool:
+    return name in ("localhost", own) or name.endswith(".localhost") or _is_address(name)
 
 
 def _is_address(name: str) -> bool:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter
 from werkzeug.wsgi import get_host
@@ -30,6 +31,16 @@ EVERY_ANSWER = ("X-Content-Type-Options", "nosniff")
 JSON = ("Content-Type", "application/json")
 
 
+class NoSessions(SessionInterface):
+    """Flask's own sessions, which nothing here uses: none, for all requests."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """Return what refuses to be written to."""
+        return self._none
+
+
 class LeanFlask(Flask):
     """A Flask app with plain views only, for one host.
 
@@ -41,11 +52,15 @@ class LeanFlask(Flask):
         How the paths of predictions end.
     uncounted : frozenset of str
         Paths that nobody counts, since probes ask for them all the time.
+    has_hooks_for_json : bool
+        Whether functions that look at answers before they are sent have something to say of plain JSON.
     """
 
+    session_interface = NoSessions()
     meter: Meter
     prediction_ends: tuple[str, ...] = ()
     uncounted: frozenset[str] = frozenset()
+    has_hooks_for_json = True
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request under the id that it came with or now gets."""
@@ -83,6 +98,12 @@ class LeanFlask(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``func``: there are no coroutines here, and asking for each call costs more than a call."""
         return func
+
+    def process_response(self, response: Response) -> Response:
+        """Have the hooks look at an answer, unless it is one of which they have nothing to say."""
+        if type(response) is JsonAnswer and not self.has_hooks_for_json:
+            return response
+        return super().process_response(response)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return what matches the URL of ``request``, without a look at host names beyond their syntax."""

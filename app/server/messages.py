@@ -18,6 +18,7 @@ class FrozenConfig:
     def __init__(self, config: Any) -> None:
         plain = {n: s.get() for n, s in config.settings.items() if not hasattr(type(config), n)}
         self.__dict__.update(plain)
+        self.is_ssl = bool(config.is_ssl)  # computed at each access, and asked by every request
         self._config = config
         self.is_trusted = lru_cache(maxsize=1_024)(self._is_trusted)
 
