@@ -1,6 +1,6 @@
 """Challengers beside their champion: shadows, which score the log, and canaries, which answer a share."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from flask import Blueprint, Response
@@ -51,14 +51,24 @@ def begin_shadow(model: str) -> Response:
     services().require(model)
     order = read(ShadowOrder)
     version = str(order.version)
-    services().registry.manifest(model, version)
-    if version == services().registry.champion(model):
-        raise ConflictError(f"{model} {version} is the champion: it cannot be its own shadow.")
     if order.since is None:
-        return as_json(services().rollouts.begin("shadow", model, version, by=requester(), at=now()))
+        return as_json(start_shadow(model, version))
+    _require_challenger(model, version)
     services().serving.champion(model)  # without one there is nothing to compare with
     options = ["--version", version, "--since", order.since, "--json"]
     return as_json(tasks.result_of("shadow", model, *options, timeout_s=REPLAY_TIMEOUT_S))
+
+
+def start_shadow(model: str, version: str) -> dict[str, Any]:
+    """Have a version score what comes in from now on; return the entry."""
+    _require_challenger(model, version)
+    return services().rollouts.begin("shadow", model, version, by=requester(), at=now())
+
+
+def _require_challenger(model: str, version: str) -> None:
+    services().registry.manifest(model, version)
+    if version == services().registry.champion(model):
+        raise ConflictError(f"{model} {version} is the champion: it cannot be its own shadow.")
 
 
 @blueprint.delete("/<model>/shadow")

@@ -17,6 +17,7 @@ from model import spec as specs
 from model.experiment import Bench, Tried
 from model.spec import Spec
 from utils.errors import SpecError
+from utils.mongo.experiments import ExperimentStore
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Laboratory:
 
     gatherer: Gatherer
     trackers: Trackers
+    store: ExperimentStore
     folders: Sequence[Path]
     out: Path
 
@@ -80,6 +82,7 @@ class Laboratory:
         name = f"experiment-{at:%Y%m%dT%H%M%S}"
         found = Experiment(name, bench.metric, len(bench.rows), ranked, self.out / model / name)
         self._keep(found, curves.pictures(bench, ranked))
+        self.store.add({"model": model, "at": at, **found.document()})
         self._tell(spec, found)
         return found
 

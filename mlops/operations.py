@@ -155,7 +155,8 @@ class Operations:
 
         services, settings = self.services, self.services.settings
         gatherer = Gatherer(services.predictions, services.labels)
-        return Laboratory(gatherer, self.trackers, folders(settings), settings.state_dir / "experiments")
+        out = settings.state_dir / "experiments"
+        return Laboratory(gatherer, self.trackers, services.experiments, folders(settings), out)
 
     @cached_property
     def comparison(self) -> "Comparison":

@@ -40,6 +40,7 @@ from utils.mongo.alerts import AlertStore
 from utils.mongo.claims import ClaimStore
 from utils.mongo.connection import Database
 from utils.mongo.counts import CountStore
+from utils.mongo.experiments import ExperimentStore
 from utils.mongo.history import HistoryStore
 from utils.mongo.job_runs import JobRunStore
 from utils.mongo.labels import LabelStore
@@ -205,6 +206,11 @@ class Services:
         return ReportStore(self.db, "shadow_reports")
 
     @cached_property
+    def experiments(self) -> ExperimentStore:
+        """What was tried."""
+        return ExperimentStore(self.db)
+
+    @cached_property
     def rollouts(self) -> RolloutStore:
         """Challengers that take part beside their champion."""
         return RolloutStore(self.db)
@@ -217,7 +223,12 @@ class Services:
     @cached_property
     def trainings(self) -> Trainings:
         """Trainings in processes of their own."""
-        return Trainings(TrainingJobStore(self.db), LeaseStore(self.db))
+        return Trainings(self.training_jobs, LeaseStore(self.db))
+
+    @cached_property
+    def training_jobs(self) -> TrainingJobStore:
+        """What became of trainings."""
+        return TrainingJobStore(self.db)
 
     @cached_property
     def alerts(self) -> AlertStore:

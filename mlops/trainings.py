@@ -41,9 +41,15 @@ class Trainings:
         self._running: set[subprocess.Popen[bytes]] = set()
 
     def start(
-        self, model: str, kind: Kind, promote: Promote, by: str, rows: Sequence[Mapping[str, Any]] = ()
+        self,
+        model: str,
+        kind: Kind,
+        promote: Promote,
+        by: str,
+        rows: Sequence[Mapping[str, Any]] = (),
+        since: datetime | None = None,
     ) -> str:
-        """Start a training and return the id of its job.
+        """Start a training and return the id of its job; nothing older than ``since`` is learnt.
 
         Raises
         ------
@@ -56,6 +62,7 @@ class Trainings:
         claim(self._leases, model, job_id)
         self._jobs.create(job_id, model, kind, by)
         options = ["--kind", kind, "--promote", promote, "--by", by, "--job", job_id, "--rows", "-"]
+        options += ["--since", since.isoformat()] if since else []
         command = [sys.executable, "-m", "mlops", "retrain", model, "--json", *options]
         threading.Thread(target=self._run, args=(command, rows, model, job_id), daemon=True).start()
         return job_id

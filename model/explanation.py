@@ -92,8 +92,10 @@ class Explainer:
         self._names = [*spec.numbers, *spec.texts]
         self._additive = additive
 
-    def explain(self, numbers: Floats, texts: Texts | None, scores: Floats) -> list[Explanation]:
-        """Explain rows, within about ``BUDGET_S`` for all of them.
+    def explain(
+        self, numbers: Floats, texts: Texts | None, scores: Floats, budget_s: float | None = None
+    ) -> list[Explanation]:
+        """Explain rows, within about ``budget_s`` (by default ``BUDGET_S``) for all of them.
 
         Parameters
         ----------
@@ -109,7 +111,7 @@ class Explainer:
         """
         if len(numbers) > MAX_ROWS:
             raise TooLargeError(f"{len(numbers)} rows are too many to explain at once; {MAX_ROWS} are not.")
-        end, found = time.monotonic() + BUDGET_S, []
+        end, found = time.monotonic() + (BUDGET_S if budget_s is None else budget_s), []
         for i in range(len(numbers)):
             share = (end - time.monotonic()) / (len(numbers) - i)
             row = _Row(numbers[i], None if texts is None else texts[i], self._class_of(scores[i]))

@@ -30,6 +30,16 @@ def _remember_language(answer: Response) -> Response:
 
 
 # The views add themselves to the blueprint.
-from app.dashboard import actions, alerts, drift, overview, predictions, quality, tryout, versions  # noqa: E402
+from app.dashboard import (  # noqa: E402
+    actions,
+    alerts,
+    drift,
+    faults,
+    overview,
+    predictions,
+    quality,
+    tryout,
+    versions,
+)
 
-VIEWS = (actions, alerts, drift, overview, predictions, quality, tryout, versions)
+VIEWS = (actions, alerts, drift, faults, overview, predictions, quality, tryout, versions)

@@ -1,10 +1,10 @@
-"""What people do from pages: check now, label, retrain, promote, roll back, acknowledge, silence.
+"""What people do from pages: check, label, retrain, promote, roll back, try challengers, acknowledge.
 
 Forms, so they work without script; each goes back to its page and says there what came of it.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -14,14 +14,17 @@ from werkzeug.wrappers import Response
 
 from app.auth import needs
 from app.context import requester, services
-from app.dashboard import blueprint
+from app.dashboard import blueprint, periods
 from app.dashboard.language import t
+from app.rollouts import start_shadow
+from mlops import canaries
 from mlops.labelling import Given
 from mlops.trainings import PROMOTE
 from utils.errors import ForbiddenError, InvalidRowsError, NotFoundError, UnauthorizedError, VigiaError
 from utils.time import now
 
 SILENCES_H = (24, 72, 168)
+CANARY_SHARES = ("0.05", "0.1", "0.25", "0.5")
 MAX_TEXT = 300
 MAX_REASON = 500
 
@@ -72,7 +75,17 @@ def retrain(model: str) -> tuple[str, str]:
         raise NotFoundError(t("versions.no_spec"))
     wanted = request.form.get("promote", PROMOTE[0])
     promote = wanted if wanted in PROMOTE else PROMOTE[0]
-    return "retrain", services().trainings.start(model, "run-pipeline", promote, requester())
+    since = _since()
+    return "retrain", services().trainings.start(model, "run-pipeline", promote, requester(), since=since)
+
+
+def _since() -> datetime | None:
+    """Return the moment before which nothing is to be learnt. Raises InvalidRowsError for what is none."""
+    text = request.form.get("since", "").strip()
+    found = periods.instant(text)
+    if text and found is None:
+        raise InvalidRowsError(t("versions.since_wrong"), [])
+    return found
 
 
 @action("/promote", "versions")
@@ -88,6 +101,36 @@ def rollback(model: str) -> tuple[str, str]:
     """Go back to the champion before."""
     entry = services().registry.rollback(model, None, reason=_reason(), by=requester())
     return "rollback", str(entry["version"])
+
+
+@action("/shadow", "versions")
+def begin_shadow(model: str) -> tuple[str, str]:
+    """Have a version score what comes in."""
+    return "shadow", str(start_shadow(model, request.form.get("version", ""))["version"])
+
+
+@action("/shadow/end", "versions")
+def end_shadow(model: str) -> tuple[str, str]:
+    """End the shadow."""
+    services().rollouts.end("shadow", model)
+    return "shadow_end", ""
+
+
+@action("/canary", "versions")
+def begin_canary(model: str) -> tuple[str, str]:
+    """Have a version answer a share of the requests."""
+    text = request.form.get("share", "")
+    share = float(text) if text in CANARY_SHARES else float(CANARY_SHARES[0])
+    version = request.form.get("version", "")
+    canaries.begin(services(), model, version, share, by=requester())
+    return "canary", version
+
+
+@action("/canary/end", "versions")
+def end_canary(model: str) -> tuple[str, str]:
+    """Let the champion answer all requests."""
+    canaries.end(services(), model)
+    return "canary_end", ""
 
 
 @action("/predictions/<prediction_id>/label", "prediction")

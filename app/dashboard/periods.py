@@ -23,12 +23,12 @@ class Period:
 
 def period(arguments: Mapping[str, str], at: datetime, default: str = DEFAULT) -> Period:
     """Read ``window`` (such as 7d) and ``end``, or ``from`` and ``to``; unreadable ones are the default."""
-    first, last = _read(arguments.get("from")), _read(arguments.get("to"))
+    first, last = instant(arguments.get("from")), instant(arguments.get("to"))
     if first is not None or last is not None:
         return _by_hand(first, last, at, default)
     length = arguments.get("window", default)
     is_wrong = length not in LENGTHS
-    end = _ceiling(_read(arguments.get("end")) or at)
+    end = _ceiling(instant(arguments.get("end")) or at)
     length = default if is_wrong else length
     return Period(Window(end - LENGTHS[length] * HOUR, end), length, is_wrong)
 
@@ -48,13 +48,13 @@ def against(arguments: Mapping[str, str], window: Window) -> Window | None:
         return window.before()
     if arguments.get("against") != "window":
         return None
-    first, last = _read(arguments.get("against_from")), _read(arguments.get("against_to"))
+    first, last = instant(arguments.get("against_from")), instant(arguments.get("against_to"))
     if first is None or last is None or not timedelta() < last - first <= MAX_HOURS * HOUR:
         return None
     return Window(_ceiling(first), _ceiling(last))
 
 
-def _read(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
     """Read an instant, UTC where it says no zone; None if it is none."""
     try:
         found = datetime.fromisoformat((text or "").replace(" ", "+"))

@@ -1,4 +1,4 @@
-"""Predictions: search, one of them with its label, and downloads."""
+"""Predictions: search, one of them with its explanation and label, and downloads."""
 
 import csv
 import io
@@ -10,6 +10,7 @@ from flask import Response, render_template, request, stream_with_context
 from app.auth import needs
 from app.context import services
 from app.dashboard import blueprint, periods
+from app.dashboard.explanations import why
 from app.dashboard.language import t
 from utils.errors import NotFoundError, UnavailableError, VigiaError
 from utils.mongo.predictions import Sought
@@ -88,6 +89,7 @@ def prediction(model: str, prediction_id: str) -> str:
         features=dict(spec.features) if spec else {},
         classes=list(zip(spec.labels, spec.class_names, strict=True)) if spec else [],
         target=spec.target if spec else None,
+        why=why(model, found),
         at=now(),
     )
 

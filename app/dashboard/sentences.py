@@ -1,7 +1,8 @@
 """Sentences that checks have stored in English, said in the language of the page.
 
 They are few forms with names and numbers in them, so they are read back by pattern: ``texts/forms.json`` has
-each with its key of the catalogue. What is not known, such as a reason that somebody typed, stays as it is.
+each with its key of the catalogue. A part named ``rest…`` is a sentence itself. What is not known, such as a
+reason that somebody typed, stays as it is.
 """
 
 import json
@@ -14,6 +15,7 @@ FORMS: list[tuple[str, str]] = json.loads((TEXTS / "forms.json").read_text(encod
 _COMPILED = tuple((key, re.compile(form)) for key, form in FORMS)
 # Words inside of sentences: what they are in the catalogue.
 WORDS = ("how", "side", "what", "cut")
+PART = "rest"
 
 
 def said(text: str) -> str:
@@ -30,6 +32,11 @@ def translated(text: str, language: str) -> str:
         if (found := form.fullmatch(text)) is not None:
             values = {name: value or "" for name, value in found.groupdict().items()}
             values |= {name: texts[f"said.word.{values[name]}"] for name in WORDS if values.get(name)}
+            values |= {
+                name: translated(value, language)
+                for name, value in values.items()
+                if name.startswith(PART) and value
+            }
             values["moved"] = _moved(values, texts)
             return texts[key].format(**values)
     return text

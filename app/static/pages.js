@@ -5,6 +5,7 @@
 const texts = document.body.dataset
 const REFRESH_MS = 30_000
 const JOB_MS = 2_000
+const READ_MS = 4_000
 
 function localTimes(root) {
   const spoken = document.documentElement.lang
@@ -169,20 +170,14 @@ function slides() {
 // A training that was just begun: how far it is, and how it ended.
 function follow() {
   const told = document.querySelector('[data-job]')
-  if (!told || !/^[0-9a-f]{32}$/.test(told.dataset.job)) return
-  const place = told.querySelector('[data-progress]')
+  if (!told) return
   const look = async () => {
-    const answer = await fetch(`/jobs/${told.dataset.job}`)
+    const answer = await fetch(told.dataset.job, { headers: { Accept: 'application/json' } })
     if (!answer.ok) return
     const job = await answer.json()
-    if (job.state === 'finished') place.textContent = job.result.gate.sentence
-    else if (job.state === 'failed') place.textContent = job.problem.detail
-    else {
-      place.textContent = job.progress ? `${job.progress.what ?? ''} ${job.progress.n_done ?? ''}/${job.progress.n_steps ?? ''}` : '…'
-      setTimeout(look, JOB_MS)
-      return
-    }
-    setTimeout(() => { location.href = location.pathname }, 4_000)
+    told.querySelector('[data-progress]').textContent = job.text
+    const isOver = job.state === 'finished' || job.state === 'failed'
+    setTimeout(isOver ? () => { location.href = location.pathname } : look, isOver ? READ_MS : JOB_MS)
   }
   look()
 }

@@ -3,9 +3,11 @@
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.e2e.chromium import ARGUMENTS, CHROMIUM
 from tests.running import LOG, Service, run
 from utils.mongo import connection
 
@@ -61,3 +63,28 @@ def serve(trained: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Ser
     yield start
     for service in started:
         service.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for all tests of a module."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that may say nothing wrong on its console."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-GB")
+    found = context.new_page()
+    problems: list[str] = []
+    found.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    found.on("pageerror", lambda error: problems.append(str(error)))
+    yield found
+    context.close()
+    # That an answer is an error is noted by the browser, and is shown by the page.
+    assert [one for one in problems if "status of 4" not in one] == []

@@ -33,10 +33,12 @@ def rows(n, seed, noise=1.0):
 
 
 @contextmanager
-def small_model(mongo_uri: str, folder: Path, spec: str = SPEC) -> Iterator[dict[str, object]]:
-    """Settings of a database with a champion of ``small`` that has learnt next to nothing."""
+def small_model(
+    mongo_uri: str, folder: Path, spec: str = SPEC, n_rows: int = 60, noise: float = 30.0
+) -> Iterator[dict[str, object]]:
+    """Settings of a database with a champion of ``small`` that, unless told, has learnt next to nothing."""
     (folder / "small.yaml").write_text(spec)
-    poor = rows(60, 1, noise=30.0)
+    poor = rows(n_rows, 1, noise)
     (folder / "small.csv").write_text("a,b,y\n" + "".join(f"{r['a']},{r['b']},{r['y']}\n" for r in poor))
     settings = {"MONGO_URI": mongo_uri, "MONGO_DB": f"small_{uuid.uuid4().hex[:12]}", "MODELS_DIR": folder}
     settings |= {"SIGNING_KEY": "the key of these tests", "TRACKERS": "", "DEFAULT_MODEL": "small"}

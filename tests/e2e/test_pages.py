@@ -4,30 +4,28 @@ import csv
 import io
 import os
 import random
-import shutil
 
 import pytest
 
-from tests.running import LOG, ROOT, SONG, wait_until
+from tests.e2e.chromium import needs_browser
+from tests.running import LOG, ROOT, SONG, run, wait_until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 pytestmark = [pytest.mark.browser, needs_browser]
 
 EVIL = "<img src=x onerror=document.title='hacked'>"
 TABS = ("", "/drift", "/quality", "/predictions", "/versions", "/try", "/alerts")
 PAGES = ("/dashboard", "/dashboard/alerts", *(f"/dashboard/songs{tab}" for tab in TABS))
+PAGES += ("/dashboard/songs/versions?lineage=1",)
 
 
 @pytest.fixture(scope="module")
-def drifted(service, trained):
+def drifted(service, trained, tmp_path_factory):
     """A service that has seen 2,000 songs, faster than those of training, and labels of half of them."""
     from utils.mongo import connection
 
     randomly = random.Random(3)
     db = connection.connect(trained["MONGO_URI"], trained["MONGO_DB"])
-    for name in (*LOG, "labels"):
+    for name in (*LOG, "labels", "quality_reports"):
         db[name].delete_many({})
     _, answer = service.post("/predict", [faster(row, randomly) for row in songs(2_000)])
     wait_until(lambda: db["predictions"].count_documents({}) >= 2_000)
@@ -38,6 +36,8 @@ def drifted(service, trained):
     assert service.post("/labels", labels[:1_000])[0] == 200
     status, report = service.post("/models/songs/monitor", b"")
     assert (status, report["drift"]) == (200, True)
+    measured = run("mlops", "quality", "songs", STATE_DIR=tmp_path_factory.mktemp("quality"), **trained)
+    assert measured.returncode in (0, 2), measured.stderr
     return service
 
 
@@ -49,37 +49,14 @@ def songs(count):
     return [{name: int(row[name]) if name in whole else float(row[name]) for name in SONG} for row in picked]
 
 
+def one_prediction(service):
+    """The page of a prediction that was logged."""
+    rows = csv.DictReader(io.StringIO(service.get("/dashboard/songs/predictions.csv?window=24h")[1]))
+    return f"/dashboard/songs/predictions/{next(rows)['prediction_id']}"
+
+
 def faster(row, randomly):
     return row | {"tempo": min(row["tempo"] + randomly.uniform(10, 25), 249)}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield found
-        found.close()
-
-
-@pytest.fixture(params=["light", "dark"])
-def scheme(request):
-    return request.param
-
-
-@pytest.fixture
-def page(browser):
-    """A page that may say nothing wrong on its console."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-GB")
-    found = context.new_page()
-    problems = []
-    found.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    found.on("pageerror", lambda error: problems.append(str(error)))
-    yield found
-    context.close()
-    # That an answer is an error is noted by the browser, and is shown by the page.
-    assert [one for one in problems if "status of 422" not in one] == []
 
 
 def test_an_alert_leads_to_the_feature_and_its_rows(drifted, page):
@@ -92,6 +69,68 @@ def test_an_alert_leads_to_the_feature_and_its_rows(drifted, page):
     page.click("text=Show me the rows")
     page.locator(".rows tbody a").first.click()
     assert "bpm" in page.locator("main").inner_text()
+
+
+def test_a_prediction_is_explained_by_the_version_that_made_it(drifted, page):
+    page.goto(drifted.url + one_prediction(drifted))
+
+    told = page.locator("table.why tbody tr")
+
+    assert told.count() == len(SONG)
+    assert "By version 1" in page.locator("section", has=page.locator("#why")).last.inner_text()
+
+
+def test_an_answer_of_a_version_that_is_gone_says_so(drifted, trained, page):
+    from utils.mongo import connection
+
+    db = connection.connect(trained["MONGO_URI"], trained["MONGO_DB"])
+    path = one_prediction(drifted)
+    prediction = {"_id": path.rsplit("/", 1)[1]}
+    db["predictions"].update_one(prediction, {"$set": {"version": "999"}})
+    try:
+        page.goto(drifted.url + path)
+
+        assert "Version 999 is no longer stored" in page.locator("main").inner_text()
+    finally:
+        db["predictions"].update_one(prediction, {"$set": {"version": "1"}})
+        connection.close(db)
+
+
+def test_a_threshold_is_tried_by_keyboard_and_has_an_address(drifted, page):
+    page.goto(f"{drifted.url}/dashboard/songs/quality?threshold=0.5")
+    before = page.locator("[data-said=n_right]").inner_text()
+
+    page.locator("[data-thresholds] input").focus()
+    page.keyboard.press("End")
+
+    assert page.locator("[data-said=threshold]").inner_text() == "1"
+    assert "threshold=1" in page.url
+    assert int(page.locator("[data-said=n_right]").inner_text()) <= int(before)
+    page.reload()
+    assert page.locator("[data-said=threshold]").inner_text() == "1"
+
+
+def test_a_threshold_is_tried_without_script(drifted, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{drifted.url}/dashboard/songs/quality?threshold=0")
+
+    page.click("[data-thresholds] button")
+
+    cells = [int(page.locator(f"[data-said={name}]").inner_text()) for name in ("n_spared", "n_missed")]
+    assert cells == [0, 0]
+    assert page.locator("#thresholds table").last.locator("tbody tr").count() == 11
+    context.close()
+
+
+def test_every_chart_has_its_table_and_can_be_taken_away(drifted, page):
+    for path in (*PAGES, "/dashboard/songs/drift?feature=tempo"):
+        page.goto(drifted.url + path)
+        for chart in page.locator("svg.chart:not(.bare)").all():
+            figure = chart.locator("xpath=ancestor::*[@data-export][1]")
+
+            assert figure.locator("table tbody tr").count() > 0, path
+            assert figure.locator(".exports button").all_inner_texts() == ["CSV", "PNG"], path
 
 
 def test_a_label_is_given_by_hand(drifted, page):
@@ -181,14 +220,16 @@ def test_a_chart_is_downloaded_as_table_and_picture(drifted, page):
     assert picture.value.path().read_bytes().startswith(b"\x89PNG")
 
 
-def test_nobody_is_shut_out(drifted, browser, scheme):
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("light", 360), ("dark", 360)])
+def test_nobody_is_shut_out(drifted, browser, scheme, width):
     from axe_playwright_python.sync_playwright import Axe
 
     # The tool itself is put in as a script, which pages do not allow.
-    context = browser.new_context(color_scheme=scheme, bypass_csp=True, locale="en-GB")
+    viewport = {"width": width, "height": 800}
+    context = browser.new_context(color_scheme=scheme, viewport=viewport, bypass_csp=True, locale="en-GB")
     page = context.new_page()
 
-    for path in PAGES:
+    for path in (*PAGES, "/docs", "/dashboard/nothing", one_prediction(drifted)):
         page.goto(drifted.url + path)
         found = Axe().run(page)
 
@@ -201,7 +242,7 @@ def test_pages_fit_a_phone_and_are_light(drifted, browser):
     sizes = []
     page.on("response", lambda answer: sizes.append(len(answer.body())) if answer.ok else None)
 
-    for path in (*PAGES, "/docs"):
+    for path in (*PAGES, "/docs", one_prediction(drifted)):
         sizes.clear()
         page.goto(drifted.url + path, wait_until="networkidle")
 

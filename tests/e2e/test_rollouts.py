@@ -121,7 +121,7 @@ def test_a_replay_of_last_week_is_a_report_that_the_route_returns(service, store
     assert asked(service, "POST", "/models/small/shadow", {"version": 1})[0] == 409
 
 
-def test_an_experiment_ranks_a_grid_keeps_pictures_and_registers_the_best(small, store, tmp_path):
+def test_an_experiment_ranks_a_grid_keeps_pictures_and_registers_the_best(small, service, store, tmp_path):
     grid = tmp_path / "grid.yaml"
     grid.write_text("- {model: linear, regularisation: [0.1, 10]}\n- {model: forest, n_trees: 20}\n"
                     "- {model: forest, n_trees: wrong}\n- {model: spec}\n")  # fmt: skip
@@ -137,6 +137,9 @@ def test_an_experiment_ranks_a_grid_keeps_pictures_and_registers_the_best(small,
     assert not registered["is_promoted"]
     assert registered["pipeline"]["parameters"] == told["candidates"][0]["parameters"]
     assert store["model_versions"].count_documents({"version": registered["version"]}) == 1
+    shown = service.get(f"/dashboard/small/versions?experiment={told['experiment']}")[1]
+    assert shown.count("n_trees=") == 2
+    assert f"{told['candidates'][0]['metrics']['roc_auc']['mean']:.4g}" in shown
 
 
 def test_a_search_proposes_pipelines(small, tmp_path):

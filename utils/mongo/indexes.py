@@ -44,6 +44,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     "drift_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "quality_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "shadow_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
+    "experiments": [IndexModel([("model", ASCENDING), ("at", DESCENDING)])],
+    "training_jobs": [IndexModel([("model", ASCENDING), ("created_at", DESCENDING)])],
     "alerts": [
         # Two clocks that see the same drift at once open one alert: the second insert fails.
         IndexModel(

@@ -9,9 +9,13 @@ from typing import Any
 
 from pymongo import ReturnDocument
 
-from utils.mongo.connection import Database, Document, translated
+from utils.mongo.connection import Database, Document, Documents, translated
 
 SILENT_S = 30.0
+HEAD = {
+    **dict.fromkeys(("kind", "by", "state", "created_at", "ended_at", "problem.detail"), 1),
+    **dict.fromkeys((f"result.{name}" for name in ("version", "is_promoted", "because", "gate.sentence")), 1),
+}
 KILLED: Document = {
     "status": 500,
     "code": "killed",
@@ -64,6 +68,12 @@ class TrainingJobStore:
             job = self._jobs.find_one_and_update(silent, change, return_document=ReturnDocument.AFTER)
             job = job or self._jobs.find_one({"_id": job_id})
         return None if job is None else {"id": job.pop("_id"), **job}
+
+    def list(self, model: str, limit: int) -> Documents:
+        """Return the newest jobs of a model without the metrics of what they made, newest first."""
+        with translated():
+            found = list(self._jobs.find({"model": model}, HEAD).sort("created_at", -1).limit(limit))
+        return [{"id": job.pop("_id"), **job} for job in found]
 
     def _end(self, job_id: str, fields: Document) -> None:
         change = {"$set": fields, "$currentDate": {"ended_at": True}}
