@@ -12,11 +12,12 @@ from mlops.services import DEMO_END
 from utils import logs
 from utils.errors import VigiaError
 from utils.settings import load
+from utils.terminal import Program
 
 MAX_NAME = 38 - len(DEMO_END)
 
 
-@click.command()
+@click.command(cls=Program)
 @click.option("--host", help="Address to listen on (HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (PORT).")
 @click.option("--models", type=click.Path(exists=True, file_okay=False), help="Further folder of specs.")

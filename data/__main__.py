@@ -9,13 +9,14 @@ import click
 import pandas as pd
 
 from data import fetch, figures, public, tables
+from utils.terminal import ProgramGroup
 
 _ROOM = Path(__file__).parent
 _NAME = click.Choice(sorted(tables.TABLES))
 _as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=ProgramGroup)
 def main() -> None:
     """Sample tables: make them from figures, fetch the public ones, measure the figures again."""
 

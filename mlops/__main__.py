@@ -44,13 +44,15 @@ def main() -> None:
 
 
 @main.command()
-def clock() -> None:
-    """Run what is due, until stopped; any number of clocks may run."""
+@as_json
+def clock(is_json: bool) -> None:
+    """Run what is due, until stopped; any number of clocks may run. With --json each run is a line."""
     stop = _stop_signal()
     with errors():
         preflight.check(load(os.environ))
     with _operations() as operations:
-        Clock(operations.jobs(), operations.services.job_runs).run_until(stop)
+        told = (lambda run: say(run, "", is_json=True)) if is_json else None
+        Clock(operations.jobs(), operations.services.job_runs, told).run_until(stop)
 
 
 def _stop_signal() -> threading.Event:
@@ -75,14 +77,17 @@ def monitor(model: str, is_json: bool) -> None:
 
 
 @main.command("release")
-def release_command() -> None:
+@as_json
+def release_command(is_json: bool) -> None:
     """Bring the database to the shape of this program; run it before the new version answers.
 
     The old one may go on meanwhile. Interrupted, it goes on where it was the next time.
     """
     with _operations() as operations:
-        migrations.migrate(operations.services.db, click.echo)
-        click.echo("The database is ready.")
+        told = (lambda text: click.echo(text, err=True)) if is_json else click.echo
+        migrations.migrate(operations.services.db, told)
+        found = migrations.standing(operations.services.db)
+    say({"schema": found.database}, "The database is ready.", is_json)
 
 
 @main.command(hidden=True)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -59,9 +59,12 @@ def trigger_of(variable: str, cron: str) -> CronTrigger:
 
 
 class Clock:
-    """Runs what is due until stopped."""
+    """Runs what is due until stopped; ``told`` gets what came of each run."""
 
-    def __init__(self, jobs: Sequence[Job], runs: JobRunStore) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], runs: JobRunStore, told: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
+        self._told = told
         self._jobs = {job.name: job for job in jobs}
         self._triggers = {job.name: job.trigger() for job in jobs}
         self._runs = runs
@@ -126,6 +129,8 @@ class Clock:
         try:
             outcome, detail = self._outcome(job, due_at, "late" if late > LATE_AFTER else "ok")
             self._patiently(lambda: self._runs.finish(job.name, due_at, self._owner, outcome, detail))
+            if self._told is not None:
+                self._told({"job": job.name, "due_at": due_at, "outcome": outcome, "detail": detail})
         finally:
             ended.set()
             beat.join()

@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from utils.terminal import ProgramGroup
 
-class LaterGroup(click.Group):
+
+class LaterGroup(ProgramGroup):
     """A group with further commands in modules of their own.
 
     Parameters

@@ -21,6 +21,7 @@ from mlops.monitoring import Monitor
 from mlops.probation import Probation
 from mlops.quality import EPOCH, QualityMonitor, VersionParts
 from mlops.remedies import Remedies
+from mlops.rounds import FAILED, Act, Round, RoundError
 from mlops.services import DEMO_END, Services, specs_of
 from mlops.shadowing import Shadows
 from mlops.tracking.fanout import Trackers
@@ -31,7 +32,6 @@ from model.expectation import Expectation
 from model.folders import folders
 from model.monitoring.reference import ModelReference
 from model.spec import Spec
-from utils.errors import UnavailableError, VigiaError
 from utils.mongo.leases import LeaseStore
 from utils.mongo.normals import NormalStore
 from utils.mongo.rejections import RejectionStore
@@ -200,34 +200,20 @@ class Operations:
     def jobs(self) -> list[Job]:
         """Return what the clock runs."""
         settings = self.services.settings
-        found = [
-            Job("monitor", "MONITOR_CRON", settings.monitor_cron, self.check_all),
-            Job("quality", "MONITOR_CRON", settings.monitor_cron, self.measure_all),
-            Job("probation", "MONITOR_CRON", settings.monitor_cron, self._each(self.probation.check)),
-            Job("remedies", "MONITOR_CRON", settings.monitor_cron, self._each(self.remedies.act)),
-            Job("shadows", "MONITOR_CRON", settings.monitor_cron, self._each(self.shadows.scheduled)),
-        ]
+        runs: dict[str, Callable[[datetime], str]] = {
+            "monitor": self._round("monitor", self._check),
+            "quality": self.measure_all,
+            "probation": self._round("probation", self.probation.check),
+            "remedies": self._round("remedies", self.remedies.act),
+            "shadows": self._round("shadows", self.shadows.scheduled),
+        }
+        found = [Job(name, "MONITOR_CRON", settings.monitor_cron, run) for name, run in runs.items()]
         if settings.retrain_cron is not None:
             found.append(Job("retrain", "RETRAIN_CRON", settings.retrain_cron, self.retrain_all))
         return found
 
-    def _each(self, act: Callable[[Spec, datetime], str | None]) -> Callable[[datetime], str]:
-        """Return what does ``act`` for every model; trouble with one does not keep the others from it."""
-
-        def run(due_at: datetime) -> str:
-            found = {spec.name: self._done(act, spec, due_at) for spec in specs_of(self.services)}
-            return ", ".join(f"{name} {text}" for name, text in found.items() if text) or "nothing to do"
-
-        return run
-
-    def _done(self, act: Callable[[Spec, datetime], str | None], spec: Spec, due_at: datetime) -> str | None:
-        try:
-            return act(spec, due_at)
-        except UnavailableError:
-            raise
-        except VigiaError as error:
-            log.error("%s: %s", spec.name, error.detail)
-            return "failed"
+    def _round(self, job: str, act: Act) -> Round:
+        return Round(job, act, lambda: specs_of(self.services), lambda: self.alarms)
 
     def measure_all(self, due_at: datetime) -> str:
         """Measure every model where labels came since the last time; returns the verdicts."""
@@ -240,8 +226,11 @@ class Operations:
     def retrain_all(self, due_at: datetime) -> str:
         """Retrain every model that got labels since its champion was trained, one after another."""
         due = [spec for spec in specs_of(self.services) if self._has_news(spec.name)]
-        told = [f"{spec.name} {retrain_in_process(spec.name, since=self._horizon(spec))}" for spec in due]
-        return ", ".join(told) or "nothing new to learn from"
+        found = {spec.name: retrain_in_process(spec.name, since=self._horizon(spec)) for spec in due}
+        told = ", ".join(f"{name} {outcome}" for name, outcome in found.items())
+        if FAILED in found.values():
+            raise RoundError(told)
+        return told or "nothing new to learn from"
 
     def _horizon(self, spec: Spec) -> datetime | None:
         """Return the moment before which the champion learnt nothing, so that no successor unlearns that."""
@@ -262,22 +251,11 @@ class Operations:
         )
         return any(row["model"] == model for row in rows)
 
-    def check_all(self, due_at: datetime) -> str:
-        """Check every model that has a champion, its stored bytes first; returns the verdicts."""
-        verdicts = {spec.name: self._checked(spec, due_at) for spec in specs_of(self.services)}
-        return ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items() if verdict)
-
-    def _checked(self, spec: Spec, due_at: datetime) -> str | None:
-        """What is wrong with one model must not keep the others from being checked."""
-        try:
-            if not self.integrity.check(spec.name, due_at):
-                return "damaged"
-            report = self.monitor.scheduled(spec, due_at)
-        except UnavailableError:
-            raise
-        except VigiaError as error:
-            log.error("%s cannot be checked: %s", spec.name, error.detail)
-            return "failed"
+    def _check(self, spec: Spec, due_at: datetime) -> str | None:
+        """Check a model, its stored bytes first; return the verdict, None where it has no champion."""
+        if not self.integrity.check(spec.name, due_at):
+            return "damaged"
+        report = self.monitor.scheduled(spec, due_at)
         return str(report["verdict"]) if report else None
 
     def close(self, timeout_s: float) -> None:

@@ -129,7 +129,7 @@ class Standing:
         """What to do, the most pressing first; nothing where all is well."""
         if self.model["version"] is None:
             return [Step("train")]
-        order = ("restore", "ask_clients", "retrain", "look", "mend")
+        order = ("see_log", "restore", "ask_clients", "retrain", "look", "mend")
         found = sorted((step_of(one) for one in self.open_alerts), key=lambda step: order.index(step.what))
         if self.quality is None and self.n_day:
             found.append(Step("label"))
@@ -137,6 +137,7 @@ class Standing:
 
 
 WHAT_FOR = {
+    "failed": "see_log",
     "integrity": "restore",
     "activity": "ask_clients",
     "quality": "retrain",

@@ -42,8 +42,9 @@ def _group(operations: Connected) -> click.Group:
 
     @group.command("export")
     @click.argument("subject")
-    def export(subject: str) -> None:
-        """Print all that is logged of SUBJECT as JSON."""
+    @as_json
+    def export(subject: str, is_json: bool) -> None:
+        """Print all that is logged of SUBJECT, as JSON with and without --json."""
         with operations() as connected:
             say(connected.services.subjects.export(subject), "", is_json=True)
 
@@ -59,10 +60,11 @@ def _group(operations: Connected) -> click.Group:
 
     @group.command("release")
     @click.argument("subject")
-    def release(subject: str) -> None:
+    @as_json
+    def release(subject: str, is_json: bool) -> None:
         """End the hold of SUBJECT."""
         with operations() as connected:
             connected.services.subjects.release(subject)
-        click.echo("Nothing is held.")
+        say({"subject": subject, "is_held": False}, "Nothing is held.", is_json)
 
     return group

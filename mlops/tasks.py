@@ -25,7 +25,7 @@ def result_of(*arguments: str, timeout_s: float) -> Any:
     UnavailableError
         If there is no result in time; the command is ended.
     VigiaError
-        If it ended without one; what it said is in the log.
+        The error that ended it, as far as it is one for callers; the log has all that it said.
     """
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603  our own module
@@ -47,5 +47,20 @@ def _failure(code: int, errors: IO[bytes]) -> VigiaError:
     if code < 0:
         return UnavailableError("This takes longer than a request may; try again when less is going on.", 60)
     errors.seek(0)
-    log.error("the task failed: %s", errors.read()[-4_000:].decode(errors="replace"))
-    return VigiaError("The task failed; the log says why.")
+    said = errors.read()[-4_000:].decode(errors="replace")
+    log.error("the task failed: %s", said)
+    return _error_of(said) or VigiaError("The task failed; the log says why.")
+
+
+def _error_of(said: str) -> VigiaError | None:
+    """Return the error that a command with ``--json`` told in its last line, None for one of the inside."""
+    try:
+        told = json.loads(said.rstrip().rpartition("\n")[2])
+        status, detail = int(told["status"]), str(told["detail"])
+        if status == VigiaError.status:
+            return None
+        error = UnavailableError(detail) if status == UnavailableError.status else VigiaError(detail)
+        error.status, error.code, error.title = status, told["code"], told["title"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return error

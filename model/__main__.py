@@ -31,7 +31,7 @@ from utils.mongo import connection, preparation
 from utils.mongo.history import HistoryStore
 from utils.mongo.versions import VersionStore
 from utils.settings import Settings
-from utils.terminal import as_json, errors, progress_bar, say, user
+from utils.terminal import ProgramGroup, as_json, errors, progress_bar, say, user
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Storage:
         self.history.append(model, version, "promote", reason, user(), expected_seq)
 
 
-@click.group()
+@click.group(cls=ProgramGroup)
 @_models
 @click.pass_context
 def main(context: click.Context, models: Path | None) -> None:

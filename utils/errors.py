@@ -36,6 +36,10 @@ class VigiaError(Exception):
         super().__init__(detail)
         self.detail = detail
 
+    def summary(self) -> dict[str, str | int]:
+        """Return what a program needs to know."""
+        return {"status": self.status, "code": self.code, "title": self.title, "detail": self.detail}
+
 
 class SettingsError(VigiaError):
     """A setting has a value that cannot be used."""

@@ -1,4 +1,4 @@
-"""What all command lines share: errors in one line, answers as JSON or text, a bar for long work."""
+"""What all command lines share: exit codes, errors in one line, answers as JSON or text, a bar."""
 
 import os
 import sys
@@ -16,13 +16,48 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
 @contextmanager
+def _an_error_as_any() -> Iterator[None]:
+    """Let a wrong call end with 1: 2 says that drift was found, or that a gate failed."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.exit_code = 1  # type: ignore[misc]  # of this one only
+        raise
+
+
+class Program(click.Command):
+    """A command whose exit code is 1 where it is called wrongly."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the arguments."""
+        with _an_error_as_any():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do what was asked."""
+        with _an_error_as_any():
+            return super().invoke(ctx)
+
+
+class ProgramGroup(Program, click.Group):
+    """A program with commands."""
+
+
+@contextmanager
 def errors() -> Iterator[None]:
-    """Turn an error of ours into one line and exit code 1."""
+    """Turn an error of ours into one line, of JSON where that was asked for, and exit code 1."""
     try:
         yield
     except VigiaError as error:
-        click.echo(f"{error.title}: {error.detail}", err=True)
+        click.echo(_told(error), err=True)
         sys.exit(1)
+
+
+def _told(error: VigiaError) -> str:
+    context = click.get_current_context(silent=True)
+    if context is None or not context.params.get("is_json"):
+        return f"{error.title}: {error.detail}"
+    return msgspec.json.encode(error.summary()).decode()
 
 
 def say(found: Any, text: str, is_json: bool) -> None:

@@ -25,6 +25,34 @@ def test_a_command_that_fails_is_an_error_and_the_log_says_why(monkeypatch, capl
     assert "PORT" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("uri", "kind", "status", "words"),
+    [
+        (None, UnavailableError, 503, "has no champion yet"),
+        ("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50", UnavailableError, 503, "MongoDB"),
+    ],
+)
+def test_an_error_for_callers_comes_through(monkeypatch, mongo_uri, tmp_path, uri, kind, status, words):
+    monkeypatch.setenv("MONGO_URI", uri or mongo_uri)
+    monkeypatch.setenv("MONGO_DB", f"tasks_{tmp_path.name}"[:38])
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+
+    with pytest.raises(kind, match=words) as caught:
+        tasks.result_of("monitor", "songs", "--json", timeout_s=60)
+
+    assert caught.value.status == status
+
+
+def test_an_error_of_another_kind_keeps_status_and_title(monkeypatch, mongo_uri, tmp_path):
+    monkeypatch.setenv("MONGO_URI", mongo_uri)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+
+    with pytest.raises(VigiaError, match="No model is called 'nope'") as caught:
+        tasks.result_of("monitor", "nope", "--json", timeout_s=60)
+
+    assert (caught.value.status, caught.value.title) == (404, "Not found")
+
+
 def test_a_command_that_takes_too_long_is_ended():
     with pytest.raises(UnavailableError):
         tasks.result_of("config", "show", "--json", timeout_s=0.01)
