@@ -3,9 +3,12 @@
     python -m bench.batch                   10 million rows of the songs model, CSV and Parquet
     python -m bench.batch --rows 1000000    fewer; the start of the workers then counts for more
 
-"alone" is the predictor of the same version in two processes on arrays that are ready, both at once. The last
-column compares processor seconds a row, start and end of all processes included, which others at work on the
-machine change less. Memory is what the run and its workers have together at most (PSS: shared pages once).
+"alone" is the predictor of the same version in two processes, both at once, on rows that stand in memory as
+the array that it takes: no reading, no checks, no answers to write. It runs before and after each file, and
+the mean counts. The run's seconds are those from nothing to the complete output: start and end of the workers
+included, as well as the part of this process. The last column compares processor seconds a row, which others
+at work on the machine change less. Memory is what the run and its workers have together at most (PSS: shared
+pages once).
 """
 
 import argparse
@@ -19,26 +22,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+# Workers import this module, as Python has it for what was started by ``-m``; those of the command do not
+# import theirs. So what is heavy is imported where it is used.
+if TYPE_CHECKING:
+    import pandas as pd
 
-from mlops.batch.running import Request, Run
-from model import frame, packing, training
-from model import spec as specs
-from model.artifact import GRAPH, Manifest
-from model.bundled import bundled_rows
-from model.predictor import CompiledPredictor
+    from model.artifact import Manifest
 
 MODEL = "songs"
 N_PROCESSES = 2
 AT_ONCE = 500_000
+N_ALONE = 2_000_000
 KEY = b"the key of benchmarks"
 
 
-def version() -> tuple[Manifest, dict[str, bytes], pd.DataFrame]:
+def version() -> "tuple[Manifest, dict[str, bytes], pd.DataFrame]":
     """Train the model; returns its manifest, its parts and rows that it can score, as its file has them."""
+    import pandas as pd
+
+    from model import frame, packing, training
+    from model import spec as specs
+    from model.bundled import bundled_rows
+
     spec, path = specs.find(MODEL, (specs.BUNDLED,))
     source = bundled_rows(spec, path)
     trained = training.train(spec, frame.read_table(source, spec))
@@ -47,8 +54,9 @@ def version() -> tuple[Manifest, dict[str, bytes], pd.DataFrame]:
     return manifest, parts, table.dropna()
 
 
-def write(table: pd.DataFrame, path: Path, n_rows: int) -> None:
+def write(table: "pd.DataFrame", path: Path, n_rows: int) -> None:
     """Write so many rows, drawn with repetition."""
+    import numpy as np
     import pyarrow as pa
     from pyarrow import csv, parquet
 
@@ -64,6 +72,8 @@ def write(table: pd.DataFrame, path: Path, n_rows: int) -> None:
 
 def alone(graph: bytes, numbers: Any, barrier: Any, seconds: Any) -> None:
     """Score these rows by the predictor, beginning with all others."""
+    from model.predictor import CompiledPredictor
+
     predictor = CompiledPredictor(graph)
     predictor.scores(numbers[:10_000], None)
     barrier.wait()
@@ -72,8 +82,10 @@ def alone(graph: bytes, numbers: Any, barrier: Any, seconds: Any) -> None:
     seconds.put((time.perf_counter() - start, time.process_time() - start_cpu))
 
 
-def rates_alone(graph: bytes, table: pd.DataFrame, n_rows: int) -> tuple[float, float]:
+def rates_alone(graph: bytes, table: "pd.DataFrame", n_rows: int) -> tuple[float, float]:
     """Return the rows a second, and a processor second, of predictors in two processes at once."""
+    import numpy as np
+
     context = multiprocessing.get_context("spawn")
     barrier, seconds = context.Barrier(N_PROCESSES), context.Queue()
     drawn = np.random.default_rng(0).integers(0, len(table), n_rows // N_PROCESSES)
@@ -84,6 +96,8 @@ def rates_alone(graph: bytes, table: pd.DataFrame, n_rows: int) -> tuple[float, 
     for process in processes:
         process.start()
     taken = [seconds.get() for _ in processes]
+    for process in processes:
+        process.join()  # or its processor time would be counted with what comes next
     n_scored = N_PROCESSES * len(numbers)
     return n_scored / max(wall for wall, _ in taken), n_scored / sum(cpu for _, cpu in taken)
 
@@ -161,10 +175,13 @@ def main() -> None:
 
 
 def print_line(
-    source: Path, manifest: Manifest, parts: dict[str, bytes], table: pd.DataFrame, n_rows: int
+    source: Path, manifest: "Manifest", parts: dict[str, bytes], table: "pd.DataFrame", n_rows: int
 ) -> None:
     """Score a file, with the predictor alone before and after it, and print what that took."""
-    n_alone = min(n_rows, 1_000_000)
+    from mlops.batch.running import Request, Run
+    from model.artifact import GRAPH
+
+    n_alone = min(n_rows, N_ALONE)
     before = rates_alone(parts[GRAPH], table, n_alone)
     request = Request(str(source), str(source.with_stem("scored")), n_workers=N_PROCESSES)
     with peak() as memory:
@@ -172,7 +189,7 @@ def print_line(
         summary = Run(request, manifest, parts.__getitem__).run(lambda part, done: None)
         used = cpu_s() - start
     after = rates_alone(parts[GRAPH], table, n_alone)
-    wall, cpu = (float(np.mean(pair)) for pair in zip(before, after, strict=True))
+    wall, cpu = (sum(pair) / 2 for pair in zip(before, after, strict=True))
     rate = summary.rows / summary.seconds
     print(f"| predictor alone | {wall:,.0f} | | | |")
     share, cpu_share = rate / wall, summary.rows / used / cpu

@@ -28,7 +28,7 @@ def rows_of(body: bytes, spec: Spec, max_rows: int) -> list[dict[str, object]]:
         text = body.decode("utf-8-sig")
         names, data = header_of(text, spec)
         lines = csv.reader(io.StringIO(text), delimiter=data.separator)
-        next(lines, None)
+        next(filter(None, lines), None)
         # One more than may come is enough to refuse the rest unread.
         rows = [row_of(names, cells, spec, data) for cells in islice(lines, max_rows + 1) if cells]
     except UnicodeDecodeError:
@@ -50,7 +50,7 @@ def header_of(text: str, spec: Spec) -> tuple[list[str], Data]:
     found = []
     for data in (spec.data, with_commas) if spec.data.separator != "," else (spec.data,):
         lines = csv.reader(io.StringIO(text), delimiter=data.separator)
-        names = _unique(next(lines, []))
+        names = _unique(next(filter(None, lines), []))  # empty lines are no rows
         found.append((len(known.intersection(names)), names, data))
     return max(found[::-1], key=lambda one: one[0])[1:]
 

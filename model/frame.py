@@ -6,6 +6,7 @@ Number, integer, boolean and date columns become float64 with NaN where missing 
 """
 
 import math
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,6 +27,8 @@ Floats = NDArray[np.float64]
 Values = NDArray[np.object_]
 
 FIRST_LINE = 2  # of a CSV file, below its header
+# A compressed file may end too early (EOFError), or be none.
+UNREADABLE_FILE = (OSError, EOFError, ValueError, ImportError, LookupError, zlib.error)
 UNREADABLE = (ValueError, TypeError, OverflowError)
 
 
@@ -73,7 +76,7 @@ def read_table(path: Path, spec: Spec) -> pd.DataFrame:
         table = _read_parquet(path, wanted) if path.suffix == ".parquet" else _read_csv(path, spec, wanted)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file.") from None
-    except (OSError, ValueError, ImportError, LookupError) as error:
+    except UNREADABLE_FILE as error:
         raise TableError(f"{path}: cannot be read. {' '.join(str(error).split())}") from None
     table.index = pd.RangeIndex(FIRST_LINE, FIRST_LINE + len(table), name="line")
     return table

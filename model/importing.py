@@ -23,7 +23,7 @@ from model.drafting.doubts import Doubt
 from model.drafting.writing import spec_text
 from model.evaluation import evaluate, selected
 from model.fallback import score
-from model.frame import Rows
+from model.frame import UNREADABLE_FILE, Rows
 from model.references import fit_reference
 from model.spec import Data, Feature, Spec, Target
 from model.training import Trained
@@ -125,7 +125,7 @@ def _read(data: Path) -> pd.DataFrame:
         return pd.read_csv(data)
     except FileNotFoundError:
         raise TableError(f"{data}: no such file.") from None
-    except (OSError, ValueError) as error:
+    except UNREADABLE_FILE as error:
         raise TableError(f"{data}: cannot be read. {' '.join(str(error).split())}") from None
 
 

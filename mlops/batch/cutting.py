@@ -4,8 +4,11 @@ A plain file is only looked through, and workers read their parts themselves; a 
 here and its parts carry their content. Whatever runs twice over the same files cuts them the same.
 """
 
+import codecs
 import csv
+import lzma
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +25,7 @@ PART_BYTES = 8 * 2**20
 LONGEST_ROW_BYTES = 64 * 2**20
 ROW_BYTES = 80  # about; rows of Parquet files are counted by it
 NEWLINE, RETURN = 10, 13
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,8 @@ class Cut:
         Row groups of a Parquet file.
     content : bytes, optional
         Its rows, where the file is compressed.
+    is_open : bool
+        Whether a quote in the last row is open to the end of the file.
     """
 
     n_rows: int
@@ -54,6 +60,7 @@ class Cut:
     stop: int = 0
     groups: tuple[int, ...] = ()
     content: bytes | None = None
+    is_open: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +106,7 @@ def _cuts(file: File, spec: Spec, part_bytes: int) -> Iterator[Cut]:
             return
         with file.open() as stream:
             yield from _pieces(file, stream, spec, part_bytes)
-    except (OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise TableError(f"{file.name}: cannot be read. {error}") from None
 
 
@@ -113,20 +120,29 @@ class _Header:
 def _header(file: File, stream: Any, spec: Spec) -> _Header:
     """Read the header; the stream is then where the first row below it begins."""
     line = stream.readline(LONGEST_ROW_BYTES)
-    while (line and not line.endswith(b"\n")) or line.count(b'"') % 2:
-        more = stream.readline(LONGEST_ROW_BYTES)  # a name with a line break
+    while not _is_whole(line):
+        more = stream.readline(LONGEST_ROW_BYTES)
         if not more:
             break
+        if len(line) > LONGEST_ROW_BYTES:
+            raise TableError(f"{file.name}: the header has no end; a quote is open.")
         line += more
     try:
         names, data = header_of(line.decode(spec.data.encoding).removeprefix("\ufeff"), spec)
     except UnicodeDecodeError:
-        raise TableError(f"{file.name}: the header is not {spec.data.encoding}.") from None
+        is_wide = line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        found = ": this is UTF-16, which cannot be cut into rows" if is_wide else ""
+        raise TableError(f"{file.name}: the header is not {spec.data.encoding}{found}.") from None
     except csv.Error as error:
         raise TableError(f"{file.name}: the header cannot be read: {error}.") from None
     if not names:
         raise TableError(f"{file.name}: is empty; a header with the names of the columns is needed.")
     return _Header(tuple(names), data, len(line))
+
+
+def _is_whole(line: bytes) -> bool:
+    """Tell whether this is a header: more than empty lines, and no name goes on in the next line."""
+    return line.endswith(b"\n") and bool(line.strip()) and line.count(b'"') % 2 == 0
 
 
 def _pieces(file: File, stream: Any, spec: Spec, part_bytes: int) -> Iterator[Cut]:
@@ -136,13 +152,13 @@ def _pieces(file: File, stream: Any, spec: Spec, part_bytes: int) -> Iterator[Cu
     while True:
         block = stream.read(part_bytes)
         content = rest + block
-        n_rows, length = ends(content, not block)
+        n_rows, length, is_open = ends(content, not block)
         if n_rows:
             n_bytes = _share(file, stream, length)
             packed = content[:length] if file.compression else None
             yield Cut(
                 n_rows=n_rows, n_bytes=n_bytes, header=header.names, data=header.data,
-                start=start, stop=start + length, content=packed,
+                start=start, stop=start + length, content=packed, is_open=is_open,
             )  # fmt: skip
         start, rest = start + length, content[length:]
         if not block:
@@ -156,11 +172,11 @@ def _share(file: File, stream: Any, length: int) -> int:
     return length if file.compression is None else max(1, length // 4)
 
 
-def _line_ends(content: bytes, is_last: bool) -> tuple[int, int]:
-    """Return the number of whole lines, and where the last one ends."""
+def _line_ends(content: bytes, is_last: bool) -> tuple[int, int, bool]:
+    """Return the number of whole lines, where the last one ends, and that no quote is open there."""
     stop = len(content) if is_last else content.rfind(b"\n") + 1
     n_lines = content.count(b"\n", 0, stop)
-    return n_lines + (stop > 0 and content[stop - 1] != NEWLINE), stop
+    return n_lines + (stop > 0 and content[stop - 1] != NEWLINE), stop, False
 
 
 class _CsvEnds:
@@ -171,8 +187,8 @@ class _CsvEnds:
         # A quote opens a field only where the field begins.
         self._quoted = re.compile(rb"(?:(?<=[\n\r]|" + before + rb')|\A)"(?:[^"]|"")*+("(?!")|\Z)')
 
-    def __call__(self, content: bytes, is_last: bool) -> tuple[int, int]:
-        """Return the number of whole rows, and where the last one ends."""
+    def __call__(self, content: bytes, is_last: bool) -> tuple[int, int, bool]:
+        """Return the number of whole rows, where the last one ends, and whether a quote is open there."""
         line_ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == NEWLINE)
         limit = len(content)
         if b'"' in content:
@@ -182,7 +198,7 @@ class _CsvEnds:
         stop = len(content) if is_last else int(line_ends[-1]) + 1 if len(line_ends) else 0
         starts = np.concatenate([[0], line_ends + 1])
         stops = np.concatenate([line_ends, [stop]])
-        return int(_has_text(content, starts, stops).sum()), stop
+        return int(_has_text(content, starts, stops).sum()), stop, limit < stop
 
     def _outside(self, content: bytes, line_ends: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
         """Return the line ends outside of quotes, and where a field begins that is still open."""
@@ -240,5 +256,8 @@ def columns_of(file: File, spec: Spec) -> tuple[str, ...] | None:
         return None
     if file.kind == "parquet":
         return tuple(_parquet(file).schema_arrow.names)
-    with file.open() as stream:
-        return _header(file, stream, spec).names
+    try:
+        with file.open() as stream:
+            return _header(file, stream, spec).names
+    except UNREADABLE as error:
+        raise TableError(f"{file.name}: cannot be read. {error}") from None

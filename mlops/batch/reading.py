@@ -47,7 +47,7 @@ def _content(part: Part) -> bytes:
 
 
 def _csv(content: bytes, part: Part, schema: BulkSchema) -> Chunk:
-    chunk = _arrow_csv(content, part, schema) if has_arrow() else None
+    chunk = _arrow_csv(content, part, schema) if has_arrow() and not part.is_open else None
     return chunk or _plain_csv(content, part, schema)
 
 
@@ -84,7 +84,10 @@ def _plain_csv(content: bytes, part: Part, schema: BulkSchema) -> Chunk:
         raise TableError(f"{part.file.name}: {where} cannot be told apart; look for lone quotes or returns.")
     kept: list[Numbered] = []
     for number, cells in enumerate(rows, part.first_row):
-        if _is_text(cells):
+        if part.is_open and number == part.first_row + part.n_rows - 1:
+            fault = Fault("#", "open_quote", "A quote in this row is open to the end of the file.")
+            unreadable.append(Unreadable(number, [fault], None))
+        elif _is_text(cells):
             kept.append((number, row_of(part.header, cells, schema.spec, data)))
         else:
             fault = Fault("#", "encoding", f"The row is not {data.encoding}.")

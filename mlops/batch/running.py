@@ -24,11 +24,13 @@ from mlops.batch.workfolder import BAD, OUT, Done, Packed, Plan, WorkFolder
 from model import artifact
 from model.artifact import Manifest
 from model.bulk.checking import required_but_absent
+from model.columns import shown
 from model.spec import Spec
 from model.versions import SERVED
 from utils.errors import TableError
 from utils.time import prediction_ids
 
+MAX_SHOWN = 20  # columns, where some are lacking
 UNDER_WAY = 3  # parts a thread, so that none waits for the next
 
 OnPart = Callable[[Part, Done], None]
@@ -255,7 +257,8 @@ class _Ordered:
 def _require(spec: Spec, file: File, columns: Sequence[str]) -> None:
     absent = list(required_but_absent(spec, columns))
     if absent:
-        raise TableError(f"{file.name}: lacking column{'s' * (len(absent) > 1)}: {', '.join(absent)}.")
+        lacking = f"lacking column{'s' * (len(absent) > 1)}: {', '.join(absent)}"
+        raise TableError(f"{file.name}: {lacking}. It has: {', '.join(map(shown, columns[:MAX_SHOWN]))}.")
     known = {*spec.features, *spec.ignored, spec.id, spec.subject}
     unknown = [name for name in columns if name not in known]
     if spec.strict and unknown:

@@ -86,6 +86,7 @@ def answers(judge: Judge, scores: Floats, checked: Checked, detector: Detector |
         checked = replace(checked, warnings=_with_novelty(detector, checked))
     if judge.spec.task == "regression":
         return _values(judge, scores, checked)
+    scores = scores.reshape(len(checked.rows), len(judge.spec.class_names))  # where none was scored
     chosen = judge.chosen(scores)
     of = chosen if judge.spec.positive_index is None else judge.spec.positive_index
     values = scores[np.arange(len(scores)), of]

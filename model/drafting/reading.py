@@ -3,6 +3,7 @@
 Cells stay texts, as they are when a spec is read for training.
 """
 
+import codecs
 import csv
 import gzip
 import re
@@ -15,7 +16,7 @@ import msgspec
 import pandas as pd
 
 from model.drafting.doubts import Doubt
-from model.frame import read_texts
+from model.frame import UNREADABLE_FILE, read_texts
 from model.spec import Data
 from utils.errors import TableError
 
@@ -53,7 +54,7 @@ def read(path: Path, train: str) -> RawTable:
         table = _read_parquet(path, train) if path.suffix == ".parquet" else _read_csv(path, train)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file.") from None
-    except (OSError, ValueError, ImportError) as error:
+    except UNREADABLE_FILE as error:
         raise TableError(f"{path}: cannot be read. {' '.join(str(error).split())}") from None
     if table.cells.shape[1] < 2 or table.cells.empty:
         raise TableError(f"{path}: a table needs a header, two columns at least, and rows.")
@@ -89,7 +90,10 @@ def _read_csv(path: Path, train: str) -> RawTable:
 def _separator(path: Path) -> str:
     """Return the separator that cuts each of the first lines into the most pieces."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        lines = file.read(HEAD_BYTES).decode("utf-8", "replace").splitlines()[:HEAD_LINES]
+        head = file.read(HEAD_BYTES)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("It is UTF-16; write it as UTF-8.")
+    lines = head.decode("utf-8", "replace").splitlines()[:HEAD_LINES]
     return max(SEPARATORS, key=lambda one: _least_pieces(lines, one))
 
 
