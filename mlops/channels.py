@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Literal, Protocol, Self
 
 import urllib3
@@ -22,6 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from mlops.tracking.courier import Courier, CourierStatus, Limits
 from utils.errors import SettingsError, VigiaError
+from utils.metadata_addresses import is_metadata_address
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,6 @@ SMTPS_PORT = 465
 
 # About an hour: a mail server that restarts must not cost an alert.
 PATIENCE = Limits(n_attempts=20)
-
-# Cloud machines hand out credentials there, to anybody who can make them ask.
-METADATA_ADDRESSES = frozenset({IPv6Address("fd00:ec2::254"), IPv4Address("100.100.100.200")})
 
 
 class ChannelError(VigiaError):
@@ -275,20 +272,6 @@ class WebhookChannel:
         if self._refuse_metadata and any(map(is_metadata_address, addresses)):
             raise WebhookError(f"webhook at {self._host}: link-local and metadata addresses are refused")
         return addresses
-
-
-def is_metadata_address(text: str) -> bool:
-    """Return whether an IP address is link-local or one where a cloud hands out credentials.
-
-    >>> is_metadata_address("169.254.169.254"), is_metadata_address("::ffff:169.254.169.254")
-    (True, True)
-    >>> is_metadata_address("192.168.1.7")
-    False
-    """
-    address = ip_address(text.split("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_link_local or address in METADATA_ADDRESSES
 
 
 class ChannelSettings(Protocol):

@@ -1,16 +1,20 @@
 """Where input files are: a path or URL, a folder, or a pattern, on any file system that fsspec knows."""
 
 import io
+import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import infer_compression
 
 from utils.errors import TableError
+from utils.metadata_addresses import is_metadata_address
 
 Kind = Literal["csv", "ndjson", "parquet"]
 KINDS: dict[str, Kind] = {
@@ -19,6 +23,10 @@ KINDS: dict[str, Kind] = {
     ".jsonl": "ndjson",
     ".parquet": "parquet",
 }
+# Of URLs whose host is a name or an address; elsewhere it is the name of a bucket.
+RESOLVED = ("http", "https", "ftp", "sftp", "ssh", "webdav", "smb", "hdfs", "webhdfs")
+# Where one URL is read through another, as simplecache::https://host/rows.csv.
+CHAINED = re.compile(r"::(?=[\w+.-]+://)")
 COMPRESSIONS = ("gzip", "bz2", "xz", "zstd")
 
 
@@ -96,7 +104,29 @@ def files(url: str) -> list[File]:
     return found
 
 
+def refuse_metadata(url: str) -> None:
+    """Raise TableError where a URL, or one that is chained in it, leads to a link-local or metadata address.
+
+    Other addresses inside of a network are fine: whoever runs a batch may read there.
+    """
+    for part in CHAINED.split(url):
+        if any(map(is_metadata_address, _addresses(part))):
+            raise TableError(f"{url}: link-local and metadata addresses are refused.")
+
+
+def _addresses(url: str) -> list[str]:
+    """Return the addresses of a URL's host, none where it has none or they cannot be found."""
+    try:
+        found = urlsplit(url)
+        host = found.hostname if found.scheme in RESOLVED else None
+        entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM) if host else []
+    except (OSError, ValueError):
+        return []  # whoever opens it says so
+    return [str(entry[4][0]) for entry in entries]
+
+
 def _system(url: str) -> tuple[Any, str]:
+    refuse_metadata(url)
     try:
         system, path = fsspec.url_to_fs(url)
     except (ValueError, ImportError) as error:

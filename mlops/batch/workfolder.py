@@ -14,6 +14,7 @@ from typing import IO, Any
 import fsspec
 import msgspec
 
+from mlops.batch.places import refuse_metadata
 from model.artifact import Manifest
 from utils.errors import ConflictError
 
@@ -100,6 +101,7 @@ class WorkFolder:
 
     @cached_property
     def _place(self) -> tuple[Any, str]:
+        refuse_metadata(self.url)
         system, path = fsspec.url_to_fs(self.url)
         return system, str(path)
 

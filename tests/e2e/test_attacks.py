@@ -1,6 +1,7 @@
 """What attackers send: each refused, with a clear answer and never a 5xx, while others are served."""
 
 import json
+import re
 import socket
 
 import pytest
@@ -65,6 +66,67 @@ def test_operators_are_no_values_of_any_field(service, operator):
         for field in ("prediction_id", "label"):
             label = {"prediction_id": "p", "label": 1, field: operator}
             assert refused(post(service, "/labels", json.dumps([label])))
+
+
+@pytest.mark.parametrize("operator", OPERATORS[:4], ids=str)
+def test_operators_are_no_values_of_any_field_of_any_body(service, operator):
+    paths = service.get("/openapi.json")[1]["paths"]
+    n_sent = 0
+    for path, method, example in described_bodies(paths):
+        for name in example:
+            url = re.sub(r"{(\w+)}", lambda place: "songs" if place[1] == "model" else "p", path)
+            answer = service.http.request(method, service.url + url, json={**example, name: operator})
+            assert refused(answer), (url, name, answer.status)
+            n_sent += 1
+
+    assert n_sent >= 8
+
+
+def described_bodies(paths):
+    """Yield path, method and example of each route that takes an object which is no row."""
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            tag = operation["tags"][0]
+            if isinstance(content.get("example"), dict) and not tag.startswith(("Predictions", "Training")):
+                yield path, method.upper(), content["example"]
+
+
+@pytest.mark.parametrize(
+    "query", ["version[$ne]=1", "subject[$gt]=", "id[$ne]=", "version=%7B%22$ne%22:1%7D"]
+)
+def test_operators_in_a_search_find_nothing_more(service, query):
+    post(service, "/predict", TEXT)
+    answer = service.http.request(
+        "GET", f"{service.url}/dashboard/songs/predictions.csv?subject=nobody&{query}"
+    )
+
+    assert answer.status == 200
+    assert len(answer.data.decode().splitlines()) == 1  # the header
+
+
+PICKLE = b"cos\nsystem\n(S'touch /tmp/owned'\ntR."
+
+
+@pytest.mark.parametrize(
+    "path", ["/predict", "/invocations", "/v2/models/songs/infer", "/labels", "/models/songs/retrain"]
+)
+@pytest.mark.parametrize(
+    "kind", ["application/x-python-pickle", "application/octet-stream", "application/json"]
+)
+def test_a_pickle_is_read_nowhere(service, path, kind):
+    assert refused(post(service, path, PICKLE, f"application/{kind}"))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "..", "a/b", "a\\b", "/etc", "songs\0", "", ".hidden", "a" * 64]
+)
+def test_the_name_of_a_model_is_no_path(name):
+    from model import spec
+
+    text = {"name": name, "task": "regression", "target": {"name": "y"}, "data": {"train": "x.csv"}}
+    with pytest.raises(SpecError):
+        spec.loads(json.dumps({**text, "features": {"x": {"type": "number"}}}))
 
 
 def test_operators_as_names_of_fields_are_not_looked_at(service):

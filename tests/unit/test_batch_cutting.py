@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mlops.batch.cutting import parts
 from mlops.batch.places import File, files, kind_of
+from mlops.batch.workfolder import WorkFolder
 from model.spec import loads
 from utils.errors import TableError
 
@@ -160,3 +161,32 @@ def test_a_changed_file_is_another(tmp_path):
     (tmp_path / "a.csv").write_text("x\n1\n2\n")
 
     assert files(str(tmp_path))[0] != before
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/rows.csv",
+        "simplecache::http://2852039166/rows.csv",
+        "filecache::https://[::ffff:169.254.169.254]/rows.csv",
+        "https://user@[fe80::1]/rows.csv",
+        "http://[fd00:ec2::254]/rows.csv",
+    ],
+)
+def test_no_url_leads_where_clouds_hand_out_credentials(url):
+    with pytest.raises(TableError, match="metadata addresses are refused"):
+        files(url)
+    with pytest.raises(TableError, match="metadata addresses are refused"):
+        WorkFolder(f"{url}.parts").plan()
+
+
+def test_a_compressed_bomb_is_read_no_further_than_its_first_row_may_go(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlops.batch.cutting.LONGEST_ROW_BYTES", 100_000)
+    with gzip.open(tmp_path / "a.csv.gz", "wb", compresslevel=1) as file:
+        file.write(b"x\n")
+        for _ in range(50):
+            file.write(b"0" * 1_000_000)
+    assert (tmp_path / "a.csv.gz").stat().st_size < 1_000_000
+
+    with pytest.raises(TableError, match="row"):
+        list(parts(files(str(tmp_path / "a.csv.gz")), SPEC, 1_000))
