@@ -42,10 +42,11 @@ def row_schema(spec: Spec) -> Body:
 
 
 def _property(feature: Feature) -> Body:
-    kind: Any = JSON_TYPES[feature.type]
+    kinds = [JSON_TYPES[feature.type], *(["string"] if feature.written else [])]
+    kinds += ["null"] if feature.missing else []
     words = feature.description or describe(feature).capitalize()
     found: Body = {
-        "type": [kind, "null"] if feature.missing else kind,
+        "type": kinds if len(kinds) > 1 else kinds[0],
         "description": f"{words} ({feature.unit})" if feature.unit else words,
     }
     if feature.type == "date" and feature.format is None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from model import written
 from model.spec import Feature, Kind, Spec
 from utils.errors import Fault
 
@@ -210,9 +211,26 @@ def days(text: str, form: str | None) -> float:
     return (moment - datetime(1970, 1, 1)) / timedelta(days=1)  # noqa: DTZ001  both are UTC
 
 
+def _as_written(value: object, feature: Feature) -> object:
+    """Return the number that a text stands for; what is none stays as it is."""
+    if feature.written is None or not isinstance(value, str):
+        return value
+    found = written.read(value, feature.written)
+    return value if found is None else found
+
+
+def _nor_written(feature: Feature) -> str:
+    return f", nor written like {_sample(feature)}" if feature.written else ""
+
+
+def _sample(feature: Feature) -> str:
+    return written.sample(feature.written, is_whole=feature.type == "integer") if feature.written else ""
+
+
 def _read_number(value: object, feature: Feature) -> Value:
+    value = _as_written(value, feature)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unusable("type", f"{shown(value)} is not a number.")
+        raise Unusable("type", f"{shown(value)} is not a number{_nor_written(feature)}.")
     try:
         is_finite = math.isfinite(float(value))
     except OverflowError:
@@ -223,8 +241,9 @@ def _read_number(value: object, feature: Feature) -> Value:
 
 
 def _read_integer(value: object, feature: Feature) -> Value:
+    value = _as_written(value, feature)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-        raise Unusable("type", f"{shown(value)} is not an integer.")
+        raise Unusable("type", f"{shown(value)} is not an integer{_nor_written(feature)}.")
     if abs(value) > MAX_EXACT:
         raise Unusable("too_large", f"{shown(value)} is larger than 2**53.")
     return int(value)
@@ -282,6 +301,8 @@ def from_text(text: str, feature: Feature, missing_values: Sequence[str]) -> obj
         return text
     if feature.type == "boolean":
         return {True: True, False: False}.get(_truth(text), text)  # type: ignore[arg-type]
+    if feature.written is not None:
+        return _as_written(text, feature)
     try:
         return int(text) if text.lstrip("+-").isdecimal() and len(text) < 400 else float(text)
     except ValueError:
@@ -307,7 +328,7 @@ def describe(feature: Feature) -> str:
         return f"a text of the form {feature.example or feature.pattern}"
     if feature.min is not None or feature.max is not None:
         words += f" {range_text(feature)}" + (f" {feature.unit}" if feature.unit else "")
-    return words
+    return f"{words}, or a text such as {_sample(feature)}" if feature.written else words
 
 
 def range_text(feature: Feature) -> str:

@@ -82,7 +82,7 @@ def _value(text: str, name: str, spec: Spec, data: Data) -> object:
 
 
 def is_number(spec: Spec, name: str) -> bool:
-    """Tell whether a column holds numbers: a feature, or the target of a regression."""
+    """Tell whether a column holds plain numbers: a feature, or the target of a regression."""
     if name == spec.target.name:
-        return spec.task == "regression"
-    return name in spec.features and spec.features[name].type in ("number", "integer")
+        return spec.task == "regression" and spec.target.written is None
+    return name in spec.features and spec.features[name].is_plain

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model import columns
+from model import columns, written
 from model.csv_body import is_number
 from model.labels import LabelReader, UnknownLabelError, spellings
-from model.spec import Data, Feature, Spec
+from model.spec import Data, Feature, Spec, Written
 from utils.errors import TableError
 
 Floats = NDArray[np.float64]
@@ -179,7 +179,7 @@ def _read(name: str, feature: Feature, index: "pd.Index[Any]", values: Values) -
     except UNREADABLE:
         pass  # said below, with the place
     position = _first(lambda value: reader(value, feature), values[:, None])
-    kind = columns.describe(Feature(feature.type))
+    kind = columns.describe(Feature(feature.type, written=feature.written))
     problem = f"{columns.shown(values[position])} is not {kind}"
     raise TableError(f"Column {name!r}, {_place(index, position)}: {problem}.")
 
@@ -199,12 +199,21 @@ def _place(index: "pd.Index[Any]", position: int) -> str:
 
 
 def _numbers(values: Values, feature: Feature) -> Floats:
-    numbers = values.astype(
-        np.float64
-    )  # by Python's float, so a text is the very number that JSON would give
+    if feature.written is not None:
+        values = _as_written(values, feature.written)
+    # By Python's float, so a text is the very number that JSON would give.
+    numbers = values.astype(np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError("not finite")
     return numbers
+
+
+def _as_written(values: Values, form: Written) -> Values:
+    """Return numbers for texts; a text that is none raises ValueError."""
+    known = {text: written.read(text, form) for text in set(values.tolist()) if isinstance(text, str)}
+    if None in known.values():
+        raise ValueError("not written so")
+    return np.array([known.get(value, value) for value in values], dtype=object)
 
 
 def _integers(values: Values, feature: Feature) -> Floats:

@@ -5,6 +5,7 @@ Light: for the web process, which reads labels of single predictions, as for tra
 
 import math
 
+from model import written
 from model.columns import FALSE_TEXTS, TRUE_TEXTS
 from model.spec import Label, Spec
 
@@ -55,13 +56,16 @@ class LabelReader:
         labels = ", ".join(repr(label) for label in self._spec.labels[:12])
         raise UnknownLabelError(f"{value!r} is none of the labels {labels}")
 
-    def _number(self, value: object) -> float:
+    def _number(self, given: object) -> float:
+        value = given
+        if self._spec.target.written is not None and isinstance(value, str):
+            value = written.read(value, self._spec.target.written)
         try:
             number = float(value)  # type: ignore[arg-type]  # what float refuses is answered below
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise UnknownLabelError(f"{value!r} is not a finite number")
+            raise UnknownLabelError(f"{given!r} is not a finite number")
         return number
 
 

@@ -35,6 +35,18 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
 BUNDLED = Path(__file__).parent / "specs"
 
 
+class Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How texts write the numbers of a column: what may stand before and after, and the marks between digits.
+
+    See ``model.written``.
+    """
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'"] | None = None
+
+
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One input column.
 
@@ -43,7 +55,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     ``categories`` learns them in training; with an empty list any text is as good as another. ``pattern`` is
     a regular expression for a category whose whole text has a form, such as ``([\\d.]+) kmpl``: any text of
     that form is usual, another is odd (``Spec.unseen``), and its first group is the number that ``min`` and
-    ``max`` are about.
+    ``max`` are about. ``written`` says how texts write a number, such as "$1,234.50".
     """
 
     type: Kind
@@ -51,12 +63,18 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     max: float | None = None
     categories: tuple[str, ...] | None = None
     pattern: str | None = None
+    written: Written | None = None
     missing: bool = False
     format: str | None = None
     unit: str | None = None
     description: str = ""
     delta: Share | None = None
     example: Any = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its texts are digits with a decimal mark and nothing else."""
+        return self.type in ("number", "integer") and self.written is None
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,6 +87,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     classes: dict[Label, str] | tuple[Label, ...] | None = None
     positive: Label | None = None
     unit: str | None = None
+    written: Written | None = None
     min: float | None = None
     max: float | None = None
     unknown: tuple[Label, ...] = ()
@@ -353,6 +372,9 @@ def _problems(spec: Spec) -> Iterable[str]:
         yield f"the target {spec.target.name!r} cannot be a feature - at `$.features`"
     if spec.task == "regression" and spec.target.classes:
         yield "a regression has no classes - at `$.target.classes`"
+    if spec.task == "classification" and spec.target.written:
+        yield "only numbers are written in a way - at `$.target.written`"
+    yield from _written_problems(spec.target.written, "target")
     if spec.target.positive is not None and spec.target.positive not in spec.labels:
         yield f"positive is {spec.target.positive!r}, not one of the classes - at `$.target.positive`"
     for place, metric in (("promotion", spec.promotion.metric), ("quality", spec.quality.metric)):
@@ -422,10 +444,18 @@ def _feature_problems(name: str, feature: Feature) -> Iterable[str]:
         yield f"{name!r} is a category and has no range, unless the pattern has a group{place}"
     if feature.pattern is not None:
         yield from _pattern_problems(name, feature, place)
+    if feature.type not in ("number", "integer") and feature.written is not None:
+        yield f"{name!r} is a {feature.type}; only numbers are written in a way{place}"
+    yield from _written_problems(feature.written, f"features.{name}")
     if feature.type != "category" and feature.categories is not None:
         yield f"{name!r} is a {feature.type} and has no categories{place}"
     if feature.min is not None and feature.max is not None and feature.min > feature.max:
         yield f"{name!r} has min {feature.min:g} above max {feature.max:g}{place}"
+
+
+def _written_problems(written: Written | None, place: str) -> Iterable[str]:
+    if written is not None and written.decimal == written.thousands:
+        yield f"decimal and thousands are the same mark - at `$.{place}.written`"
 
 
 def _pattern_problems(name: str, feature: Feature, place: str) -> Iterable[str]:

@@ -57,7 +57,7 @@ def _arrow_csv(content: bytes, part: Part, schema: BulkSchema) -> Chunk | None:
 
     features, data = schema.spec.features, part.data or schema.spec.data
     known = [name for name in part.header if name in schema.known]
-    numbers = [n for n in known if n in features and features[n].type in ("number", "integer")]
+    numbers = [n for n in known if n in features and features[n].is_plain]
     rows = CsvRows(content, part.header, data)
     try:
         n_rows = rows.load(numbers, [name for name in known if name not in numbers])

@@ -100,7 +100,7 @@ class TextCells:
     def _plain(self, text: str) -> Any:
         if self._feature is None:
             return text
-        if self._data.decimal != "." and self._feature.type in ("number", "integer"):
+        if self._data.decimal != "." and self._feature.is_plain:
             text = text.replace(self._data.decimal, ".")
         return from_text(text, self._feature, self._data.missing_values)
 

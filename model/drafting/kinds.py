@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model.columns import FALSE_TEXTS, MAX_EXACT, TRUE_TEXTS, days
+from model.drafting.amounts import Amounts, amounts_of
 from model.drafting.doubts import Doubt
 from model.resolving import MAX_CATEGORIES, MAX_SHARE_DISTINCT
 from model.spec import Feature
@@ -22,7 +23,6 @@ MOST_JUNK, MOST_JUNK_SHARE = 5, 0.02
 
 FEW = 20
 MOST_SHOWN = 50
-MOST_UNITS = 3
 MOST_DIGITS = 12
 UNIQUE = 0.95  # of the texts of a column, from which on they are names of rows
 
@@ -38,7 +38,6 @@ Floats = NDArray[np.float64]
 
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*", re.ASCII)
 _LEADING_ZERO = re.compile(r"\s*0\d+\s*", re.ASCII)
-_MEASURE = re.compile(r" *([-+]?[\d,]*\.?\d+) *([^\d\s.,]\S*)? *", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _constant(texts: _Texts) -> Kind:
 
 
 def _varying(texts: _Texts) -> Kind:
-    looks: tuple[Callable[[_Texts], Kind | None], ...] = (_truth, _number, _date, _measure)
+    looks: tuple[Callable[[_Texts], Kind | None], ...] = (_truth, _number, _date, _amount)
     for look in looks:
         found = look(texts)
         if found is not None:
@@ -124,10 +123,13 @@ def _junk(texts: _Texts, is_fine: Callable[[str], bool]) -> tuple[str, ...] | No
 
 
 def _junk_doubts(texts: _Texts, junk: Sequence[str], what: str) -> tuple[Doubt, ...]:
-    if not junk:
-        return ()
-    shown = ", ".join(repr(text) for text in junk)
-    return (texts.doubt("gaps", f"{shown} among {what}: taken for missing values."),)
+    return tuple(texts.doubt(code, told) for code, told in _junk_told(junk, what))
+
+
+def _junk_told(junk: Sequence[str], what: str) -> Iterable[tuple[str, str]]:
+    if junk:
+        shown = ", ".join(repr(text) for text in junk)
+        yield "gaps", f"{shown} among {what}: taken for missing values."
 
 
 # --- truth values and numbers --------------------------------------------------------------------------
@@ -214,20 +216,28 @@ def _date_doubts(texts: _Texts, form: str | None, junk: Sequence[str]) -> tuple[
 # --- texts ---------------------------------------------------------------------------------------------
 
 
-def _measure(texts: _Texts) -> Kind | None:
-    if len(texts.distinct) <= FEW:
+def _amount(texts: _Texts) -> Kind | None:
+    """Take texts for numbers that are written with a unit, a currency, or marks between thousands."""
+    found = amounts_of(texts.distinct, texts.decimal)
+    if found is None or (len(texts.distinct) <= FEW and not found.is_sure):
         return None
-    found = {text: _MEASURE.fullmatch(text) for text in texts.distinct}
-    junk = _junk(texts, lambda text: found[text] is not None)
-    units = sorted({match[2] for match in found.values() if match and match[2]})
-    if junk is None or not 0 < len({unit.lower() for unit in units}) <= MOST_UNITS:
+    junk = _junk(texts, lambda text: text in found.values)
+    numbers = np.array(list(found.values.values()))
+    if junk is None or len(np.unique(numbers)) < 2 or bool((np.abs(numbers) >= MAX_EXACT).any()):
         return None
-    pattern = rf" *([-+]?[0-9.,]+) *(?:{'|'.join(map(re.escape, units))})? *"
-    numbers = [float(match[1].replace(",", "")) for match in found.values() if match]
-    low, high = _ends(np.array(numbers), "number")
-    feature = Feature(type="category", pattern=pattern, min=low, max=high)
-    told = texts.doubt("measure", f"Texts with the unit {' or '.join(units)}: their numbers are read.")
-    return Kind(feature, gaps=junk, doubts=(told, *_junk_doubts(texts, junk, "measures")))
+    doubts = tuple(texts.doubt(code, told) for code, told in (*found.told, *_junk_told(junk, "numbers")))
+    if found.has_mixed_factors:
+        other = _text(texts)
+        return replace(other, doubts=(*doubts, *other.doubts))
+    return Kind(_amount_feature(found, numbers), gaps=junk, doubts=doubts)
+
+
+def _amount_feature(found: Amounts, numbers: Floats) -> Feature:
+    is_whole = bool((numbers == np.floor(numbers)).all())
+    kind = "integer" if is_whole and not found.units else "number"
+    low, high = _ends(numbers, kind)
+    unit = found.units[0] if len(found.units) == 1 else None
+    return Feature(type=kind, min=low, max=high, unit=unit, written=found.written)  # type: ignore[arg-type]
 
 
 def _text(texts: _Texts) -> Kind:

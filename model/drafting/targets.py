@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from model.columns import TRUE_TEXTS
+from model.drafting.amounts import amounts_of
 from model.drafting.doubts import Doubt
-from model.drafting.kinds import NEVER_VALUES
+from model.drafting.kinds import FEW, NEVER_VALUES
 from model.resolving import MAX_CLASSES, distinct_labels
 from model.spec import Label, Target, Task
 from utils.errors import TableError
@@ -65,7 +66,21 @@ def goal_of(name: str, column: "pd.Series[str]", decimal: str = ".") -> Goal:
         np.array(texts, dtype=np.float64), counts
     ):
         return Goal("regression", Target(name=name), gaps, ())
-    return _classes(name, counts, gaps)
+    return _amounts(name, counts, gaps, decimal) or _classes(name, counts, gaps)
+
+
+def _amounts(name: str, counts: "pd.Series[int]", gaps: tuple[str, ...], decimal: str) -> Goal | None:
+    """Take texts such as "$1,234" for numbers, if all can be read and are no classes."""
+    found = amounts_of(list(counts.index), decimal)
+    if found is None or len(found.values) < len(counts) or not (found.is_sure or len(counts) > FEW):
+        return None
+    if found.has_mixed_factors or _are_classes(
+        np.array([found.values[text] for text in counts.index]), counts
+    ):
+        return None
+    unit = found.units[0] if len(found.units) == 1 else None
+    doubts = tuple(Doubt(code, name, told) for code, told in found.told)
+    return Goal("regression", Target(name=name, unit=unit, written=found.written), gaps, doubts)
 
 
 def _are_classes(numbers: "np.ndarray[tuple[int], np.dtype[np.float64]]", counts: "pd.Series[int]") -> bool:

@@ -46,6 +46,7 @@ LEAST = {
     "cardekho": ("r2_log", 0.7),
     "odd": ("accuracy", 0.8),
 }
+COMMAS = str.maketrans(",.", ".,")
 NAMES = (*OWN, *FILES, "odd")
 
 
@@ -67,6 +68,9 @@ def odd_table():
             "constant": "same",
             "all missing": None,
             "range/km": [f"{value:.1f} km" for value in rng.uniform(1, 900, n)],
+            "cost": [f"${value:,.2f}" for value in size * 100],
+            "Anteil": [f"{value}%" for value in rng.integers(0, 90, n)],
+            "prix": [f"{value:,.2f} €".translate(COMMAS) for value in rng.uniform(1, 9e4, n)],
             "klass": np.select([size > 60, size > 15], ["grünlich", "b.c"], "$a"),
         }
     )

@@ -83,12 +83,12 @@ def test_the_kinds_of_all_columns_are_found(tmp_path):
         'say "so"': "category",
         "née: le #1": "date",
         " blank ": "boolean",
-        "range": "category",
+        "range": "number",
         "%": "number",
         "- list": "category",
     }
     assert features["prix d'achat ($)"].missing and not features["a.b"].missing
-    assert features["range"].pattern
+    assert features["range"].written.after == ("km",)
 
 
 @pytest.mark.parametrize(

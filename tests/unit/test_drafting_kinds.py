@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model import spec
 from model.columns import days
 from model.drafting.identifiers import identifiers, is_key
 from model.drafting.kinds import kind_of
+from model.written import read
 
 GAP = np.nan
 
@@ -99,18 +99,72 @@ def test_dates_that_could_be_read_both_ways_are_told():
     assert days("25/06/2007", kind("25/06/2007", "1/1/2000").feature.format) == days("2007-06-25", None)
 
 
-@pytest.mark.parametrize("text", ["{}.5 kmpl", "{} CC", "{}m2", "{} %"])
-def test_numbers_with_a_unit_are_measures(text):
-    found = kind(*many(text), text.format("1,000"))
+@pytest.mark.parametrize(
+    ("text", "marks", "last"),
+    [
+        ("{}.5 kmpl", (".", None), 29.5),
+        ("{},020 CC", (".", ","), 29_020),
+        ("{}m2", (".", None), 29),
+        ("{}%", (".", None), 29),
+        ("${},234.50", (".", ","), 29_234.5),
+        ("-US$ {}.25", (".", None), -29.25),
+        ("{}.234,50 €", (",", "."), 29_234.5),
+        ("{} 234,5 zł", (",", " "), 29_234.5),
+    ],
+)
+def test_numbers_with_a_unit_or_a_currency_are_numbers(text, marks, last):
+    found = kind(*many(text)).feature
 
-    assert spec.Feature(type="category", pattern=found.feature.pattern)
-    assert found.feature.min < 1 and 1_000 <= found.feature.max <= 1_010
-    assert found.doubts[0].code == "measure"
+    assert (found.type, found.unit) == (
+        "number",
+        found.written.before[0] if found.written.before else found.written.after[0],
+    )
+    assert (found.written.decimal, found.written.thousands) == marks
+    assert read(text.format(29), found.written) == last
 
 
-@pytest.mark.parametrize("texts", [many("{}st", 10), [f"{i}{'abcdef'[i % 6]}" for i in range(40)]])
-def test_few_texts_or_many_units_are_no_measures(texts):
-    assert kind(*texts, *texts).feature.pattern is None
+def test_numbers_with_thousands_alone_are_integers_and_told():
+    found = kind("1,234", "5,678", "12,345,678")
+
+    assert (found.feature.type, found.feature.max) == ("integer", 12_345_678)
+    assert [doubt.code for doubt in found.doubts] == ["written"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "code", "words"),
+    [
+        (("1,234", "5,678"), "number_form", "it could be 1.234, too"),
+        ((*many("{} kg"), "70 lb"), "units", "kg or lb"),
+        ((*many("{} kg"), "70"), "units", "kg or no unit"),
+        (("(5.00)", "7.00"), "brackets", "negative"),
+    ],
+)
+def test_what_is_not_sure_about_numbers_is_told(texts, code, words):
+    doubts = {doubt.code: doubt.detail for doubt in kind(*texts).doubts}
+
+    assert words in doubts[code]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        many("{}st", 10),
+        [f"{i}{'abcdef'[i % 6]}" for i in range(40)],
+        many("Room {}"),
+        many("10.0.0.{}"),
+        many("{} Main St"),
+        many("00{} kg"),
+    ],
+)
+def test_few_texts_many_units_names_and_codes_are_no_numbers(texts):
+    assert kind(*texts, *texts).feature.type == "category"
+
+
+def test_numbers_of_different_factors_stay_texts_and_this_is_told():
+    found = kind(*many("{}k"), *many("{}M"))
+
+    assert found.feature is None
+    assert "k and M are not read" in found.doubts[0].detail
 
 
 def test_many_texts_have_no_list_of_categories():
