@@ -209,10 +209,13 @@ def import_pipeline(
         if promote:
             storage.promote(place.name, manifest.version, f"imported from {pipeline.name}")
     told = _description(manifest) | {"is_champion": promote, "spec": str(place.path)}
+    told["doubts"] = imported.doubts
+    doubts = "\n".join(f"  [{doubt.code}] {doubt}" for doubt in imported.doubts)
     state = "champion" if promote else "challenger"
     say(
         told,
-        f"{place.path}\n{place.name} {manifest.version} is {state}.\n{_table(manifest.metrics)}",
+        f"{place.path}\n{place.name} {manifest.version} is {state}.\n{_table(manifest.metrics)}\n\n"
+        f"Please look at:\n{doubts}",
         is_json,
     )
 

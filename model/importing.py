@@ -4,7 +4,7 @@ Unpickles the file that it is given, so only for files that one trusts. Nothing 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from model import frame, resolving, training
+from model import certainty, frame, resolving, splitting, training
+from model.conformal import Scored
 from model.drafting.doubts import Doubt
+from model.drafting.drafting import INTERVALS, NOVELTY
 from model.drafting.writing import spec_text
 from model.evaluation import evaluate, selected
 from model.fallback import score
@@ -53,11 +55,11 @@ class ImportedPipelineError(VigiaError):
 
 @dataclass(frozen=True)
 class Imported:
-    """A spec to be written, and a version to be stored; ``has_labels`` tells whether it was measured."""
+    """A spec to be written, a version to be stored, and what is doubtful about them."""
 
     spec: Spec
     trained: Trained
-    has_labels: bool
+    doubts: tuple[Doubt, ...]
 
 
 def load(path: Path) -> Any:
@@ -106,18 +108,31 @@ def take_over(pipeline: Any, data: Path, name: str, target: str | None, train: s
     scores = _proven(named, sample[names], table)
     spec = _with_gaps(spec, named, table)
     has_labels = target is not None
+    spec = msgspec.structs.replace(spec, intervals=INTERVALS if has_labels else None, novelty=NOVELTY)
     rows = frame.labelled_rows(spec, sample) if has_labels else _rows(spec, table, scores)
-    return Imported(spec, _trained(spec, named, rows, has_labels, start), has_labels)
+    trained = _trained(spec, named, rows, has_labels, start)
+    return Imported(spec, trained, tuple(_doubts(trained, has_labels)))
 
 
 def text_of(imported: Imported, source: str) -> str:
     """Return the text of the spec, which says what became of the pipeline."""
-    doubts = [
-        Doubt("retraining", "", "Retraining fits the default pipeline, unless `pipeline` names a function.")
-    ]
-    if not imported.has_labels:
-        doubts.append(Doubt("metrics", "", "The sample has no labels, so nothing was measured."))
-    return spec_text(imported.spec, f"Imported from {source}, a fitted pipeline.", {}, doubts)
+    heading = f"Imported from {source}, a fitted pipeline."
+    return spec_text(imported.spec, heading, {}, imported.doubts)
+
+
+def _doubts(trained: Trained, has_labels: bool) -> Iterable[Doubt]:
+    yield Doubt("retraining", "", "Retraining fits the default pipeline, unless `pipeline` names a function.")
+    if not has_labels:
+        told = "The sample has no labels, so nothing was measured, and answers have no intervals or sets."
+        yield Doubt("metrics", "", f"{told} Import it with rows that have the target for these.")
+    elif trained.conformal is None:
+        n_rows = trained.trained_on["n_rows"]
+        yield Doubt("intervals", "", f"{n_rows} labelled rows are too few for intervals or sets.")
+    else:
+        told = "Metrics, and intervals or sets, are those of the sample"
+        yield Doubt("intervals", "", f"{told}: too good if the pipeline was fitted on these rows.")
+    if trained.novelty is None:
+        yield Doubt("novelty", "", "The sample cannot tell which rows are unusual.")
 
 
 def _read(data: Path) -> pd.DataFrame:
@@ -220,6 +235,8 @@ def _trained(spec: Spec, pipeline: Any, rows: Rows, has_labels: bool, start: flo
     resolved = resolving.resolve(spec, rows)
     scores = training.scored(pipeline, resolved, rows.features)
     golden = training.golden_of(resolved, rows.features, pipeline, HALF)
+    is_held = splitting.held_out(rows, resolved.task)
+    held, others = (Scored(rows.y[some], scores[some]) for some in (is_held, ~is_held))
     compiled, reason = training.compiled_of(resolved, pipeline, golden)
     return Trained(
         spec=resolved,
@@ -230,6 +247,8 @@ def _trained(spec: Spec, pipeline: Any, rows: Rows, has_labels: bool, start: flo
         golden=golden,
         compiled=compiled,
         not_compiled=reason,
+        conformal=certainty.conformal(resolved, held, others),
+        novelty=certainty.novelty(resolved, rows.features),
         additive=training.additive_of(resolved, pipeline, golden),
         reference=fit_reference(resolved, rows.features, scores, HALF),
         trained_on={"n_rows": len(rows), "n_held_out": 0, "n_unlabelled": 0, "n_incomplete": 0},

@@ -125,6 +125,9 @@ def test_a_fitted_pipeline_is_taken_over_with_a_warning(run, table, file, tmp_pa
     assert (loaded.predictor.served_by, loaded.spec.labels) == ("compiled", ("no", "yes"))
     expected = fitted.predict_proba(pd.DataFrame({"a": [0.5], "b": [-0.2], "kind": ["x"]}))
     assert loaded.predictor.scores(*row) == pytest.approx(expected, abs=1e-9)
+    assert (loaded.conformal.kind, loaded.conformal.level) == ("set", 0.9)
+    assert loaded.detector.warnings(np.array([[90.0, -90.0]]), row[1])[0].code == "out_of_distribution"
+    assert "too good if the pipeline was fitted on these rows" in told
     assert ModelReference.from_bytes(versions.part("theirs", "1", REFERENCE)).counts.n_rows == 150
 
 
@@ -136,8 +139,22 @@ def test_a_pipeline_of_arrays_and_a_sample_without_labels_are_taken_over(run, ta
 
     loaded = Versions(VersionStore(db), KEY.encode()).load("bare", "1")
     assert told["metrics"] == {}
+    assert (loaded.conformal, loaded.spec.intervals) == (None, None)
+    assert "no intervals" in {doubt["code"]: doubt["detail"] for doubt in told["doubts"]}["metrics"]
     assert "nothing was measured" in (tmp_path / "state" / "models" / "bare.yaml").read_text()
     assert loaded.predictor.scores(np.array([[1.0, 2.0]]), None)[0] == pytest.approx(2, abs=0.1)
+
+
+def test_an_imported_regression_has_intervals_that_hold_the_truth(run, table, tmp_path, db):
+    rows = table.assign(y=table["a"] + RNG.normal(size=len(table)))[["a", "b", "y"]]
+    joblib.dump(Ridge().fit(rows[["a", "b"]], rows["y"]), tmp_path / "line.joblib")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    run("import", tmp_path / "line.joblib", "--data", tmp_path / "rows.csv", "--target", "y")
+
+    loaded = Versions(VersionStore(db), KEY.encode()).load("line", "1")
+    low, high = loaded.conformal.intervals(loaded.predictor.scores(rows[["a", "b"]].to_numpy(), None))
+
+    assert 0.8 <= ((low <= rows["y"]) & (rows["y"] <= high)).mean() <= 1.0
 
 
 def test_missing_values_are_allowed_where_the_pipeline_takes_them(run, table, file, tmp_path):
