@@ -26,6 +26,7 @@ from mlops.later_commands import LaterGroup
 from mlops.operations import Operations
 from mlops.recount_command import recount_command
 from mlops.rollout_commands import canary_command, shadow_command
+from mlops.seal_command import seal_command
 from mlops.services import DEMO_END, DEMO_FILLED, Services, build, prepare
 from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
@@ -350,6 +351,7 @@ main.add_command(canary_command(lambda: _operations()))
 main.add_command(experiment_command(lambda: _operations()))
 main.add_command(batch_command(lambda: _operations()))
 main.add_command(recount_command(lambda: _operations()))
+main.add_command(seal_command(lambda: _operations()))
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class Sealing:
         kept = {
             n: [self.seal(n, v) for v in of] if n in sealed else of for n, of in (record.kept or {}).items()
         }
-        warnings = _hidden(record.warnings, sealed)
+        warnings = [_hidden(row, sealed) for row in record.warnings] if record.warnings else None
         return msgspec.structs.replace(record, values=values, kept=kept or None, warnings=warnings)
 
     def seal(self, name: str, value: Any) -> str | None:
@@ -149,6 +149,27 @@ class Sealing:
             if values := document.get(part):
                 document[part] = {name: self.open(name, value) for name, value in values.items()}
         return document
+
+    def renewed(self, document: Document) -> Document:
+        """Return what changes in a stored document, so that all its sealed fields are so with the first key.
+
+        Raises SealedError if one cannot be opened.
+        """
+        sealed = self.names(document["model"])
+        changes: Document = {}
+        for part in ("features", "kept"):
+            values = document.get(part) or {}
+            if any(self._is_stale(values.get(name)) for name in sealed):
+                changes[part] = {n: self._sealed_anew(n, v) if n in sealed else v for n, v in values.items()}
+        if changes:
+            changes["warnings"] = _hidden(document.get("warnings") or [], sealed)
+        return changes
+
+    def _is_stale(self, value: Any) -> bool:
+        return value is not None and not str(value).startswith(f"{PREFIX}{next(iter(self._ciphers))}:")
+
+    def _sealed_anew(self, name: str, value: Any) -> Any:
+        return self.seal(name, self.open(name, value)) if self._is_stale(value) else value
 
     def columns(self, table: LoggedColumns) -> LoggedColumns:
         """Return rows with what is sealed opened."""
@@ -217,13 +238,9 @@ def _refuse_other_uses(spec: Spec, name: str, redaction: Redaction) -> None:
         raise SettingsError(f"ENCRYPT_FIELDS: {name!r} of {spec.name} is in REDACT_FIELDS already.")
 
 
-def _hidden(
-    warnings: Sequence[Sequence[Any]] | None, sealed: frozenset[str]
-) -> Sequence[Sequence[Any]] | None:
-    """Leave out the words of warnings about sealed fields, which hold the value."""
-    if warnings is None:
-        return None
-    return [[_without_words(one) if _feature(one) in sealed else one for one in row] for row in warnings]
+def _hidden(warnings: Sequence[Any], sealed: frozenset[str]) -> list[Any]:
+    """Leave out the words of a row's warnings about sealed fields, which hold the value."""
+    return [_without_words(one) if _feature(one) in sealed else one for one in warnings]
 
 
 def _feature(warning: Any) -> Any:

@@ -107,6 +107,26 @@ def test_drift_is_counted_and_models_learn_from_the_values(service, db, settings
     assert json.loads(learnt.stdout)["trained_on"]["n_rows"] == 460
 
 
+def test_rows_from_before_and_under_an_old_key_are_sealed_with_the_first_one(service, db, settings, ticket):
+    person, kept = ticket[-8:], {"ticket": f"plain {ticket}"}
+    [one] = ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])
+    plain = db["predictions"].find_one({"_id": one}) | {"_id": f"{one} plain", "kept": kept}
+    db["predictions"].insert_one(plain | {"features": {"a": NUMBER, "b": 1.5}})
+    own = {"STATE_DIR": service.state, **settings, **SEALED}
+
+    done = run("mlops", "seal", "--json", **own | {"ENCRYPTION_KEYS": f"{NEXT},{KEY}"})
+    again = run("mlops", "seal", "--json", **own | {"ENCRYPTION_KEYS": NEXT})
+    found = run("mlops", "subjects", "export", person, **own | {"ENCRYPTION_KEYS": NEXT})
+
+    rows_shown = json.loads(found.stdout)["predictions"]
+    assert json.loads(done.stdout)["rows"] >= 2
+    assert json.loads(again.stdout) == {"rows": 0}
+    assert [(row["features"]["a"], row["kept"]["ticket"][-32:]) for row in rows_shown] == [
+        (NUMBER, ticket[-32:])
+    ] * 2
+    run("mlops", "seal", **own | {"ENCRYPTION_KEYS": f"{KEY},{NEXT}"})
+
+
 def test_a_rotated_key_reads_what_the_old_one_wrote_and_a_lost_one_is_named(service, db, settings, ticket):
     person = ticket[-8:]
     ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])

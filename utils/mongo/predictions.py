@@ -3,7 +3,7 @@
 Only complete documents come in and go out; what they mean is the business of those who write and read them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -12,13 +12,16 @@ from typing import Any, Protocol
 import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from utils.errors import UnavailableError
-from utils.mongo.connection import PASSING_CODES, Database, Document, translated
+from utils.mongo.connection import PASSING_CODES, Collection, Database, Document, translated
 from utils.mongo.raw_rows import LoggedColumns, array_of, read_rows
 
 DUPLICATE = 11000
+HELD = "held_predictions"
+REWRITTEN_AT_ONCE = 1_000
 RAW = CodecOptions(document_class=RawBSONDocument)
 SAMPLED_A_RANGE = 40
 COUNTED = ("seq", "model", "version", "at", "features", "prediction", "probability", "warnings")
@@ -129,6 +132,17 @@ class PredictionStore:
             _only_duplicates(error)
             return int(error.details["nInserted"])
         return len(batch)
+
+    def rewrite(self, change: Callable[[Document], Document]) -> Iterator[tuple[int, int]]:
+        """Change stored rows, held copies too, and yield after each batch how many were seen and changed.
+
+        Parameters
+        ----------
+        change : callable
+            Gets a document as it is stored and returns the fields to replace, nothing for none.
+        """
+        for name in (self._predictions.name, HELD):
+            yield from _rewritten(self._predictions.database[name], change)
 
     def get(self, prediction_id: str) -> Document | None:
         """Return one prediction, None if it is not stored."""
@@ -279,6 +293,21 @@ class PredictionStore:
 def _filter(model: str, start: datetime, end: datetime, version: str | None) -> Document:
     query: Document = {"model": model, "at": {"$gte": start, "$lt": end}}
     return query if version is None else query | {"version": version}
+
+
+def _rewritten(collection: Collection, change: Callable[[Document], Document]) -> Iterator[tuple[int, int]]:
+    query: Document = {}
+    while True:
+        with translated():
+            found = list(collection.find(query).sort("_id", 1).limit(REWRITTEN_AT_ONCE))
+            changes = {one["_id"]: change(one) for one in found}
+            updates = [UpdateOne({"_id": one}, {"$set": new}) for one, new in changes.items() if new]
+            if updates:
+                collection.bulk_write(updates, ordered=False)
+        if not found:
+            return
+        query = {"_id": {"$gt": found[-1]["_id"]}}
+        yield len(found), len(updates)
 
 
 def _only_duplicates(error: BulkWriteError) -> None:
