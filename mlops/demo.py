@@ -208,7 +208,7 @@ class Demo:
         for number, story in enumerate(self._stories):
             on_step(f"training {story.model}", number, len(self._stories))
             with set_to(until - N_DAYS * DAY - (len(self._stories) - number) * HOUR):
-                self._operations.retrain(Order(story.model, promote="always", by=BY))
+                self._operations.retrainer.run(Order(story.model, promote="always", by=BY))
 
     def fill(self, until: datetime, on_step: OnStep) -> list[Traffic]:
         """Live through the two weeks that end at ``until``, the start of an hour."""
@@ -258,7 +258,7 @@ class Demo:
         """Learn what came since the change, and have a person decide where the gate cannot tell."""
         model, changes = traffic.story.model, traffic.story.changes
         since = traffic.start + changes[0].start * DAY if changes else None
-        outcome = self._operations.retrain(Order(model, by=BY, since=since))
+        outcome = self._operations.retrainer.run(Order(model, by=BY, since=since))
         if not outcome["is_promoted"]:
             registry, version = self._operations.services.registry, str(outcome["version"])
             registry.promote(model, version, reason=REASON, by=BY)

@@ -26,6 +26,7 @@ HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REFERENCES_IN_MEMORY = 8
 # From so many hours of a window on, a bucket of its heat map is so many hours long.
+MIN_SHOWN = 30  # of fewer rows the effect is mostly chance
 BUCKETS = ((60 * 24, 72), (20 * 24, 24), (9 * 24, 12), (4 * 24, 6), (36, 3), (0, 1))
 
 
@@ -204,7 +205,7 @@ class _Heat:
         shown, firsts = np.unique(places, return_index=True)
         sums = np.add.reduceat(matrix[:, : feature.cells.n_values], firsts, axis=0, dtype=np.int64)
         for place, values in zip(shown.tolist(), sums, strict=True):
-            if self.version(place) == version:
+            if self.version(place) == version and values.sum() >= MIN_SHOWN:
                 row[place] = effect_of(feature, values)
 
     def map(self) -> HeatMap:

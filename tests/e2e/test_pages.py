@@ -318,13 +318,17 @@ def test_the_demo_becomes_the_pictures(browser):
         pytest.skip("pictures are taken by PICTURES=1 PICTURES_URL=(of make demo)")
     shots = {
         "dashboard": "",
-        "drift": "/songs/drift?window=14d",
+        "drift": "/songs/drift?window=14d&version=1&feature=tempo#feature",
         "quality": "/songs/quality",
         "try": "/songs/try",
     }
     page = browser.new_page(viewport={"width": 1200, "height": 900}, locale="en-GB")
     for name, path in shots.items():
         page.goto(f"{url}/dashboard{path}", wait_until="networkidle")
+        if name == "try":
+            page.click("[data-try-form] button")
+            page.wait_for_selector("[data-result] .large")
+        page.wait_for_load_state("networkidle")
 
         assert page.screenshot(path=ROOT / "docs" / "pictures" / f"{name}.png")
     page.close()
