@@ -66,7 +66,11 @@ class ReplicaSet:
         self.members = [Member(folder / f"member-{number}", parameters) for number in range(n_members)]
         hosts = [member.host for member in self.members]
         self.uri = f"mongodb://{','.join(hosts)}/?replicaSet=vigia"
-        self._initiate(hosts)
+        try:
+            self._initiate(hosts)
+        except BaseException:
+            self.stop()
+            raise
 
     def _initiate(self, hosts: list[str]) -> None:
         config = {
@@ -74,8 +78,8 @@ class ReplicaSet:
             "members": [{"_id": number, "host": host} for number, host in enumerate(hosts)],
             "settings": {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500},
         }
+        wait_until(lambda: all(map(is_up, self.members)), START_S)
         with self.members[0].client() as client:
-            wait_until(lambda: answers(client), START_S)
             client.admin.command("replSetInitiate", config)
         wait_until(lambda: self.primary() is not None, START_S)
 
@@ -100,10 +104,11 @@ def is_member(member: Member) -> bool:
         return False
 
 
-def answers(client: pymongo.MongoClient) -> bool:
-    """Tell whether a server answers."""
+def is_up(member: Member) -> bool:
+    """Tell whether a member answers."""
     try:
-        return bool(client.admin.command("ping")["ok"])
+        with member.client() as client:
+            return bool(client.admin.command("ping")["ok"])
     except PyMongoError:
         return False
 
