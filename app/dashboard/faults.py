@@ -4,11 +4,14 @@ from flask import Response, make_response, render_template, request
 
 from app.dashboard import blueprint
 from app.problems import from_vigia
-from utils.errors import NotFoundError, UnavailableError, VigiaError
+from mlops.sealing import SealedError
+from utils.errors import IntegrityError, NotFoundError, UnavailableError, VigiaError
 
 
 @blueprint.errorhandler(NotFoundError)
 @blueprint.errorhandler(UnavailableError)
+@blueprint.errorhandler(IntegrityError)
+@blueprint.errorhandler(SealedError)
 def fault(error: VigiaError) -> Response:
     """Say it as a page to a browser."""
     problem = from_vigia(error)

@@ -2,14 +2,25 @@
 
 import json
 
-from flask import render_template, request
+from flask import Response, render_template, request
 
 from app.auth import needs
 from app.bodies import example_row
 from app.context import services
 from app.dashboard import blueprint
+from app.dashboard.sentences import said
+from app.lifecycle import as_json, read
 from utils.errors import UnavailableError
 from utils.time import now
+
+MAX_SAID = 1_000
+
+
+@blueprint.post("/said")
+@needs("predict")
+def say() -> Response:
+    """Say sentences of answers, which the API has in English, in the language of the page."""
+    return as_json([said(one) for one in read(list[str])[:MAX_SAID]])
 
 
 @blueprint.get("/<model>/try")

@@ -242,11 +242,23 @@ async function ask(place, body, type, more = '') {
     const headers = { 'Content-Type': type, 'X-CSRF-Token': place.dataset.token }
     const answer = await fetch(place.dataset.try + more, { method: 'POST', headers, body })
     const found = await answer.json()
+    await say(place, found)
     if (answer.ok) showAnswers(place, found)
     else showProblem(place, found)
   } catch {
     tell(place, texts.failed)
   }
+}
+
+// Answers of the API are English; what they say is put into the language of the page.
+async function say(place, found) {
+  if (document.documentElement.lang === 'en') return
+  const told = [found, ...(found.errors ?? []), ...(found.predictions ?? []).flatMap((one) => one.warnings)].filter((one) => one.detail)
+  const body = JSON.stringify(told.map((one) => one.detail))
+  const headers = { 'Content-Type': 'application/json', 'X-CSRF-Token': place.dataset.token }
+  const answer = await fetch(place.dataset.said, { method: 'POST', headers, body })
+  if (!answer.ok) return
+  for (const [i, text] of (await answer.json()).entries()) told[i].detail = text
 }
 
 function tell(place, text) {

@@ -196,6 +196,20 @@ def test_pages_speak_spanish_by_preference_and_by_choice(drifted, browser):
     context.close()
 
 
+def test_a_bad_row_is_refused_in_spanish(drifted, browser):
+    context = browser.new_context(locale="es-ES")
+    page = context.new_page()
+    page.goto(f"{drifted.url}/dashboard/songs/try")
+    page.fill("[data-name=tempo]", "rápido")
+
+    page.click("[data-try-form] button")
+
+    page.wait_for_selector("[data-fault=tempo]:not(:empty)")
+    assert "no es un número" in page.locator("[data-fault=tempo]").inner_text()
+    assert "faltas en 1 de 1 filas" in page.locator("[data-result]").inner_text()
+    context.close()
+
+
 def test_times_are_local_with_utc_on_hover(drifted, browser):
     context = browser.new_context(timezone_id="America/Bogota", locale="en-GB")
     page = context.new_page()
