@@ -13,6 +13,7 @@ from typing import Any
 
 from app.server import memory, slots
 from mlops.repeating import Repeating
+from utils import logs
 from utils.addresses import netloc
 from utils.errors import VigiaError
 from utils.settings import load
@@ -43,6 +44,7 @@ control_socket_disable = True
 forwarded_allow_ips = ",".join(settings.trusted_proxies)
 accesslog = None
 loglevel = settings.log_level.lower()
+logconfig_dict = logs.alike("gunicorn.error", settings.log_level, settings.log_format)
 
 
 def pre_fork(server: Any, worker: Any) -> None:

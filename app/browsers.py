@@ -66,7 +66,10 @@ def check_host(own: str) -> None:
     """Refuse names that point here only for the page that asks (DNS rebinding)."""
     name = _name_in(request.host)
     if not _is_own(name, own):
-        raise ForbiddenError(f"Without keys only this machine is answered, and not as {name[:80]!r}.")
+        raise ForbiddenError(
+            f"Without keys only this machine is answered, and not as {name[:80]!r}. Set API_KEYS and "
+            "ADMIN_API_KEYS, or HOST to that name."
+        )
 
 
 def _name_in(host: str) -> str:

@@ -8,6 +8,7 @@ blueprint = Blueprint("health", __name__)
 
 LIVE_PATHS = ("/healthz", "/livez", "/health", "/v2/health/live")
 READY_PATHS = ("/readyz", "/ready", "/v2/health/ready")
+RETRY_AFTER_S = "1"
 # What the server answers even while all threads for other requests are busy.
 PATHS = frozenset(path.encode() for path in (*LIVE_PATHS, *READY_PATHS, "/ping"))
 LIVE = frozenset(path.encode() for path in LIVE_PATHS)
@@ -24,7 +25,10 @@ def ready() -> tuple[Response, int]:
     body = jsonify(
         status=readiness.status, ready=readiness.is_ready, reasons=readiness.reasons, log=_log_counts()
     )
-    return body, 200 if readiness.is_ready else 503
+    if readiness.is_ready:
+        return body, 200
+    body.headers["Retry-After"] = RETRY_AFTER_S
+    return body, 503
 
 
 def _log_counts() -> dict[str, int]:

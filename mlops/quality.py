@@ -112,7 +112,7 @@ class QualityMonitor:
         found = [self._part(spec, v, [r for r in rows if r["version"] == v], labels) for v in versions]
         parts = [part for part in found if part is not None]
         deciding = max(parts, key=lambda part: int(part["n_labelled"]), default=None)
-        n_labelled = sum(row["_id"] in labels for row in rows)
+        n_labelled = sum(int(part["n_labelled"]) for part in parts)  # what nobody can read is no truth
         return {
             "model": spec.name,
             "kind": KIND,

@@ -4,12 +4,13 @@ Light: loading a compiled version imports neither scikit-learn nor pandas. What 
 verified, is in ``model.versions``; who was champion when, in the history.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from model.artifact import Manifest, signing_key
 from model.versions import LoadedVersion, Versions
-from utils.errors import ConflictError, NotFoundError, VigiaError
+from utils.errors import ConflictError, Fault, InvalidRowsError, NotFoundError, VigiaError
 from utils.mongo.history import HistoryStore
 from utils.mongo.versions import VersionStore
 
@@ -120,7 +121,10 @@ class Registry:
             If the version cannot be loaded.
         ConflictError
             If somebody else changed the champion in the meantime.
+        InvalidRowsError
+            If the reason has control characters: it is shown in terminals and tables.
         """
+        _check_reason(reason)
         newest = self._history.current(model)
         self._versions.load(model, version)
         if newest is not None and newest["version"] == version:
@@ -131,8 +135,12 @@ class Registry:
     def rollback(self, model: str, version: str | None = None, *, reason: str, by: str) -> Entry:
         """Make an earlier champion the champion again: the one before the present where none is named.
 
-        Raises as ``promote`` does, and ConflictError if there is no earlier champion.
+        Earlier is every version that was champion before, also one that was rolled back itself.
+
+        Raises as ``promote`` does, and ConflictError if there is no earlier champion or the version is
+        champion now.
         """
+        _check_reason(reason)
         entries = self._history.all(model)
         earlier = earlier_champions(entries)
         chosen = version if version is not None else next(iter(earlier), None)
@@ -140,8 +148,16 @@ class Registry:
             raise ConflictError(f"{model} has no earlier champion to go back to.")
         if chosen not in {entry["version"] for entry in entries}:
             raise NotFoundError(f"{model} {chosen} was never champion. To make it so, promote it.")
+        if chosen == entries[-1]["version"]:
+            raise ConflictError(f"{model} {chosen} is champion already; a rollback goes to an earlier one.")
         self._versions.load(model, chosen)
         return self._history.append(model, chosen, "rollback", reason, by, expected_seq=entries[-1]["seq"])
+
+
+def _check_reason(reason: str) -> None:
+    if any(unicodedata.category(letter) == "Cc" for letter in reason):
+        detail = "A reason is one line without control characters."
+        raise InvalidRowsError(detail, [Fault("#/reason", "value", detail)])
 
 
 def earlier_champions(entries: list[Entry]) -> list[str]:

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -342,7 +342,9 @@ class Services:
         if self.is_draining:
             return Readiness(False, ["stopping", *reasons])
         if default not in self.serving.live():
-            return Readiness(False, [f"{default} has no champion in memory", *reasons])
+            away = "MongoDB is away, so which versions answer is not known yet"
+            lacking = f"{default} has no champion in memory" if self.serving.is_informed else away
+            return Readiness(False, [lacking, *reasons])
         reasons += self.schema_reasons()
         if self._standing is not None and self._standing.is_too_new:
             return Readiness(False, reasons)
@@ -387,7 +389,7 @@ class Services:
             "aliases": list(spec.aliases),
             "is_default": model == self.settings.default_model,
         }
-        return found | (_live(served) if served else {"version": None})
+        return found | (_live(served, self.serving.entry(model)) if served else {"version": None})
 
     def run_check(self, model: str) -> dict[str, Any]:
         """Check a model for drift now, in a process of its own, and return the report.
@@ -398,13 +400,18 @@ class Services:
         return found
 
 
-def _live(served: Served) -> dict[str, Any]:
+def _live(served: Served, entry: Mapping[str, Any] | None) -> dict[str, Any]:
     loaded = served.loaded
+    told = entry or {}
     return {
         "version": loaded.version,
+        "since": told.get("at"),
+        "reason": told.get("reason"),
+        "by": told.get("by"),
         "metrics": loaded.manifest.metrics,
         "threshold": loaded.threshold if loaded.spec.positive_index is not None else None,
         "served_by": loaded.predictor.served_by,
+        "not_compiled": loaded.manifest.not_compiled,
         "created_at": loaded.manifest.created_at,
         "trained_on": loaded.manifest.trained_on,
     }

@@ -117,6 +117,7 @@ class Serving:
         self._log = answer_log
         self._max_rows = max_rows
         self._champions: dict[str, Served] = {}
+        self._entries: dict[str, Mapping[str, Any]] | None = None
         self._canaries: dict[str, Canary] = {}
         self._others: OrderedDict[tuple[str, str], Served] = OrderedDict()
         self._failures: dict[str, str] = {}
@@ -147,9 +148,22 @@ class Serving:
         if model not in self._models:
             names = ", ".join(sorted({*self._models, *self._champions})) or "none"
             raise NotFoundError(f"No model is called {model!r}. There are: {names}.")
+        if not self.is_informed:
+            raise UnavailableError(
+                f"MongoDB is away, so which version of {model!r} answers is not known yet."
+            )
         raise UnavailableError(
             f"{model!r} has no champion yet. Train one: python -m model train {model} --promote"
         )
+
+    @property
+    def is_informed(self) -> bool:
+        """Whether this process has ever been told which versions are champions."""
+        return self._entries is not None
+
+    def entry(self, model: str) -> Mapping[str, Any] | None:
+        """Return what the history says of the version that answers for a model, None where none does."""
+        return (self._entries or {}).get(model)
 
     def _just_promoted(self, model: str) -> Served | None:
         """Look for a first champion that the follower has not seen yet; never while others look."""
@@ -217,6 +231,8 @@ class Serving:
         entries = self._read_champions()
         found = {model: self._failure(model, entry["version"]) for model, entry in entries.items()}
         self._failures = {model: reason for model, reason in found.items() if reason is not None}
+        answering = {model: entry for model, entry in entries.items() if found[model] is None}
+        self._entries = (self._entries or {}) | answering
         self._follow_canaries()
 
     def _failure(self, model: str, version: str) -> str | None:

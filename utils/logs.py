@@ -8,6 +8,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
@@ -45,10 +46,27 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
 
 
+def _formatter(form: str) -> logging.Formatter:
+    return JsonFormatter() if form == "json" else TextFormatter()
+
+
+def alike(name: str, level: str, form: str) -> dict[str, Any]:
+    """Return what ``logging.config.dictConfig`` takes to have a library's logger write lines as ours."""
+    own = {"level": level, "handlers": ["own"]}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"own": {"()": lambda: _formatter(form)}},
+        "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "own"}},
+        "root": own,
+        "loggers": {name: own | {"propagate": False}},
+    }
+
+
 def configure(level: str, form: str) -> None:
     """Send the root logger to standard error in ``form`` (``json`` or ``text``) from ``level`` up."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(_formatter(form))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # The scheduler tells each look at the clock.
     logging.getLogger("apscheduler").setLevel(max(logging.WARNING, logging.getLogger().level))

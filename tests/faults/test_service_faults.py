@@ -18,6 +18,7 @@ from tests.faults.traffic import NOTHING_WRONG, Traffic, check, check_counts, co
 from tests.running import Service, wait_until
 from utils.mongo import connection
 
+N_BATCH = 1_000
 STOP_S = float(os.environ.get("FAULTS_STOP_S", "15"))
 
 
@@ -225,6 +226,32 @@ def test_a_full_disk_refuses_and_loses_nothing(serve, db, mongo, small_disk):
     assert (set(traffic.statuses), traffic.cut) == ({200, 503}, set())
     assert n_refused >= 100
     check_counts(db, traffic, service)
+
+
+def test_a_spool_at_its_limit_refuses_with_a_time_to_try_again_and_keeps_what_it_answered(
+    serve, db, mongo, tmp_path
+):
+    service = serve(tmp_path / "small", SPOOL_MAX_BYTES=1_000_000)
+    before, answers = db.predictions.estimated_document_count(), []
+
+    mongo.members[0].pause()
+    try:
+        wait_until(lambda: answers.append(batch(service)) or answers[-1].status != 200, 120)
+        is_alive = service.get("/healthz")[0]
+    finally:
+        mongo.members[0].resume()
+
+    refused = answers.pop()
+    assert (refused.status, refused.json()["code"], is_alive) == (503, "spool_full", 200)
+    assert int(refused.headers["Retry-After"]) >= 1
+    n_rows = before + len(answers) * N_BATCH
+    wait_until(lambda: db.predictions.estimated_document_count() == n_rows, 60)
+    wait_until(lambda: batch(service).status == 200, 60)
+
+
+def batch(service):
+    """Have a batch of rows predicted; return the answer."""
+    return service.http.request("POST", f"{service.url}/predict", json=[{"a": 0.5, "b": 1.0}] * N_BATCH)
 
 
 def test_a_change_of_the_primary_costs_no_answer(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from mlops.registry import Registry
 from model import spec, training, versions
 from model.artifact import OtherPackagesError
-from utils.errors import ConflictError, IntegrityError, NotFoundError
+from utils.errors import ConflictError, IntegrityError, InvalidRowsError, NotFoundError
 from utils.mongo import indexes
 from utils.mongo.history import HistoryStore
 from utils.mongo.versions import VersionStore
@@ -125,6 +125,33 @@ def test_only_a_former_champion_can_be_rolled_back_to(registry, trained):
 
     with pytest.raises(NotFoundError, match="never champion"):
         registry.rollback("t", "2", reason="", by="me")
+
+
+def test_nobody_rolls_back_to_the_present_champion(registry, trained):
+    for _ in range(2):
+        registry.promote("t", registry.add(trained), reason="", by="me")
+
+    with pytest.raises(ConflictError, match="champion already"):
+        registry.rollback("t", "2", reason="", by="me")
+
+    assert registry.champion("t") == "2"
+
+
+def test_a_version_that_was_rolled_back_may_come_again(registry, trained):
+    for _ in range(2):
+        registry.promote("t", registry.add(trained), reason="", by="me")
+    registry.rollback("t", reason="worse", by="me")
+
+    assert registry.rollback("t", "2", reason="it was not that", by="me")["version"] == "2"
+
+
+@pytest.mark.parametrize("reason", ["two\nlines", "\x1b[2J", "a\x00b"])
+def test_a_reason_has_no_control_characters(registry, trained, reason):
+    registry.promote("t", registry.add(trained), reason="", by="me")
+
+    for move in (registry.promote, registry.rollback):
+        with pytest.raises(InvalidRowsError, match="one line"):
+            move("t", "1", reason=reason, by="me")
 
 
 def test_promoting_the_champion_changes_nothing(registry, trained):
