@@ -30,6 +30,9 @@ class World:
             raise VigiaError("its golden rows come out wrong")
         return SimpleNamespace(model=model, version=version, spec=SPEC, threshold=None, conformal=None)
 
+    def list_canaries(self):
+        return self.canaries
+
     def look(self):
         self.n_looks += 1
         return {model: {"version": version} for model, version in self.champions.items()}
