@@ -1,6 +1,7 @@
 """What is not HTTP is answered as a problem like all else; who only holds connections keeps nobody out."""
 
 import json
+import random
 import resource
 import socket
 
@@ -82,6 +83,46 @@ def test_a_request_in_chunks_is_answered_as_any_other(service):
     )
 
     assert answer.startswith(b"HTTP/1.1 200 ") and b"prediction_id" in answer
+
+
+N_DAMAGED = 2_000
+WHOLE = [
+    b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    POST + b"Content-Length: 2\r\n\r\n{}",
+    CHUNKED + b"2\r\n{}\r\n0\r\n\r\n",
+]
+ODD = [
+    b"\r\n", b"\n", b"\r", b"\0", b" ", b":", b"\xff", b"0", b";", b"%00", b"HTTP/1.1",
+    b"\r\nTransfer-Encoding: chunked", b"\r\nContent-Length: 5", b"\r\nExpect: 100-continue",
+    b"\r\nHost: [::1", b"\r\nCookie: \xff=", b"\r\nAuthorization: Basic \xff", b"\r\nAccept: \xff;q=x",
+    b"\r\nContent-Type: \xff",
+]  # fmt: skip
+
+
+def test_damaged_requests_never_end_in_a_fault_of_the_server(service):
+    chance = random.Random(5)
+    for _ in range(N_DAMAGED):
+        request = bytearray(chance.choice(WHOLE))
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(request) + 1)
+            request[place : place + chance.choice((0, 0, 1, 5))] = chance.choice(ODD)
+        answer = send_and_end(service, bytes(request))
+        assert not answer or answer[9:10] in b"1234", (bytes(request), answer)
+        assert b"<html" not in answer
+
+    assert "Traceback" not in service.log_path.read_text()
+
+
+def send_and_end(service, request):
+    """Send bytes and say that no more come; return the answer, nothing where the connection was reset."""
+    with socket.create_connection(("127.0.0.1", service.port), 30) as sock:
+        try:
+            sock.sendall(request)
+            sock.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: sock.recv(65_536), b""))
+        except ConnectionError:
+            return b""
 
 
 FEW_FILES = 400
