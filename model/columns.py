@@ -200,15 +200,25 @@ def is_outside(value: float, feature: Feature) -> bool:
 def days(text: str, form: str | None) -> float:
     """Return a date as days since 1970-01-01; ``form`` is a strptime format, ISO 8601 where it is None.
 
+    Of a year or a month alone (2019, 2019-06) it is the first day.
+
     Raises
     ------
     ValueError
         If the text is no such date.
     """
+    text = text if form else _whole_day(text)
     moment = datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007  a day
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     return (moment - datetime(1970, 1, 1)) / timedelta(days=1)  # noqa: DTZ001  both are UTC
+
+
+def _whole_day(text: str) -> str:
+    if not text.isascii() or not text[:4].isdigit():
+        return text
+    is_month = len(text) == len("2019-06") and text[4] == "-"
+    return f"{text}-01" if is_month else f"{text}-01-01" if len(text) == len("2019") else text
 
 
 def _as_written(value: object, feature: Feature) -> object:

@@ -189,6 +189,8 @@ def _date(texts: _Texts) -> Kind | None:
     for form in (None, *DATE_FORMATS):
         if not _is_date(texts.distinct[0], form) and not _is_date(texts.distinct[-1], form):
             continue
+        if form is None and all(len(text) <= len("2019-06") for text in texts.distinct):
+            continue  # codes rather than years
         junk = _junk(texts, lambda text, form=form: _is_date(text, form))  # type: ignore[misc]
         if junk is not None and len(texts.distinct) - len(junk) > 1:
             return Kind(Feature(type="date", format=form), gaps=junk, doubts=_date_doubts(texts, form, junk))
@@ -205,6 +207,9 @@ def _is_date(text: str, form: str | None) -> bool:
 
 def _date_doubts(texts: _Texts, form: str | None, junk: Sequence[str]) -> tuple[Doubt, ...]:
     doubts = _junk_doubts(texts, junk, "dates")
+    if form is None and any(len(text) <= len("2019-06") for text in texts.distinct if text not in junk):
+        told = "Some dates are a month or a year only; the first day is taken."
+        doubts = (*doubts, texts.doubt("date_part", told))
     other = None if form is None else form.replace("%m", "#").replace("%d", "%m").replace("#", "%d")
     if other == form or other not in DATE_FORMATS:
         return doubts

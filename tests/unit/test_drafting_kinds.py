@@ -90,6 +90,14 @@ def test_neither_a_class_nor_a_number_stands_for_a_gap():
     assert kind("2020-01-31", "1999-12-01", "0").feature.type == "category"
 
 
+def test_dates_of_a_month_or_a_year_among_whole_ones_are_dates_and_told():
+    found = kind("2019-06-14", "2012", "1998-05")
+
+    assert (found.feature.type, found.feature.format) == ("date", None)
+    assert [doubt.code for doubt in found.doubts] == ["date_part"]
+    assert (days("2012", None), days("1998-05", None)) == (days("2012-01-01", None), days("1998-05-01", None))
+
+
 def test_dates_that_could_be_read_both_ways_are_told():
     found = kind("01/02/2003", "05/06/2007")
 
