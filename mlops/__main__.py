@@ -41,7 +41,10 @@ LABELS_AT_ONCE = 5_000
 
 @click.group(cls=LaterGroup, later={"backtest": "mlops.backtest_command"})
 def main() -> None:
-    """The life of a model in production. Exit codes: 0 fine, 1 error, 2 drift found or gate failed."""
+    """The life of a model in production. Exit codes: 0 fine, 1 error, 2 drift found or gate failed.
+
+    2 is also how ``batch`` says that rows were refused, and ``recount`` that counts differ.
+    """
 
 
 @main.command()

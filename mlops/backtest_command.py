@@ -163,7 +163,8 @@ def _print(windows: Sequence[Window], base: Base) -> None:
         drifted = [check for check in by_feature(window.result) if check.is_drift]
         told = [_told(check) for check in drifted[:SHOWN]]
         told += [f"and {len(drifted) - SHOWN} more"] if len(drifted) > SHOWN else []
-        alarm = {"drift": "yes", "ok": "no"}.get(window.result.verdict, "few")
+        told += ["too few rows to tell"] if window.result.verdict not in ("drift", "ok") else []
+        alarm = "yes" if window.result.is_drift else "no"
         click.echo(f"{window.start:%Y-%m-%d %H:%M}  {window.n_rows:>9}  {alarm:<5}  {'; '.join(told)}")
     n_alarms = sum(window.result.is_drift for window in windows)
     click.echo(f"{n_alarms} of {len(windows)} windows with an alarm.")

@@ -1,6 +1,7 @@
 """More than the service can do: excess is refused at once, what was accepted is answered, health always."""
 
 import json
+import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,19 @@ def test_health_and_pages_are_answered_while_predictions_wait(service, blocked):
     found = {path: service.get(path)[0] for path in (*HEALTH, "/models", "/openapi.json")}
 
     assert set(found.values()) == {200}
+
+
+def test_predictions_under_way_are_in_the_metrics(gated, service, blocked):
+    assert in_progress(service) == N_PENDING
+
+    gated.open()
+    assert [one.result()[0] for one in blocked] == [200] * N_PENDING
+    wait_until(lambda: in_progress(service) == 0)
+
+
+def in_progress(service):
+    text = service.get("/metrics")[1]
+    return sum(float(value) for value in re.findall(r"^predict_in_progress(?:{.*})? (\S+)$", text, re.M))
 
 
 def test_health_is_answered_while_every_lane_is_full(gated, service, blocked):

@@ -5,6 +5,7 @@ hangs is a matter of patience: ``FAULTS_STOP_S=60 python -m pytest tests/faults/
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -238,6 +239,7 @@ def test_a_spool_at_its_limit_refuses_with_a_time_to_try_again_and_keeps_what_it
     try:
         wait_until(lambda: answers.append(batch(service)) or answers[-1].status != 200, 120)
         is_alive = service.get("/healthz")[0]
+        wait_until(lambda: spool_bytes(service) > 500_000, 60)
     finally:
         mongo.members[0].resume()
 
@@ -247,6 +249,12 @@ def test_a_spool_at_its_limit_refuses_with_a_time_to_try_again_and_keeps_what_it
     n_rows = before + len(answers) * N_BATCH
     wait_until(lambda: db.predictions.estimated_document_count() == n_rows, 60)
     wait_until(lambda: batch(service).status == 200, 60)
+
+
+def spool_bytes(service):
+    """Return what the metrics say of all workers' spools."""
+    text = service.get("/metrics")[1]
+    return sum(float(value) for value in re.findall(r"^log_spool_bytes(?:{.*})? (\S+)$", text, re.M))
 
 
 def batch(service):

@@ -9,6 +9,7 @@ import pytest
 
 from app.machine import Child, Machine
 from mlops import preflight
+from mlops.services import build
 from tests.running import ROOT, environment, free_port, run
 from utils.errors import SettingsError
 from utils.settings import Settings, load
@@ -94,6 +95,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
     with pytest.raises(SettingsError, match="STATE_DIR: "):
         preflight.check(load({"STATE_DIR": str(tmp_path)}, None))
+
+
+@pytest.mark.parametrize("given", ["true", "false"])
+def test_spools_are_opened_as_the_settings_say(given, tmp_path):
+    wanted = {"SPOOL_FSYNC": given, "SPOOL_MAX_BYTES": "2000000", "STATE_DIR": str(tmp_path)}
+    spool = build(load(wanted, None)).spool
+
+    try:
+        assert (spool._fsync, spool._max_bytes) == (given == "true", 2_000_000)
+    finally:
+        spool.close()
 
 
 def test_a_port_that_is_taken_is_named_and_nothing_starts(tmp_path):
