@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mlops.counting import hour_of
+from mlops.days import Days
 from mlops.record import LoggedRequest, documents
 from model import spec as specs
 from model import training
@@ -30,6 +31,7 @@ from tests.running import Service
 from utils import embedded_mongo
 from utils.mongo import connection, indexes
 from utils.mongo.counts import Cell, CountStore
+from utils.mongo.day_counts import DayStore
 from utils.mongo.history import HistoryStore
 from utils.mongo.predictions import PredictionStore
 from utils.mongo.versions import VersionStore
@@ -56,7 +58,8 @@ PAGES = {
     "one model": (f"/dashboard/{MODEL}", 300),
     "drift, 24 h": (f"/dashboard/{MODEL}/drift?window=24h", 1_000),
     "drift, 7 days": (f"/dashboard/{MODEL}/drift?window=7d", 1_000),
-    "drift, 90 days": (f"/dashboard/{MODEL}/drift?window=90d", None),
+    "drift, 30 days": (f"/dashboard/{MODEL}/drift?window=30d", 1_000),
+    "drift, 90 days": (f"/dashboard/{MODEL}/drift?window=90d", 1_000),
     "search": (f"/dashboard/{MODEL}/predictions?warnings=1&window=90d", 1_000),
 }
 
@@ -110,6 +113,9 @@ def _past(db: connection.Database, reference: ModelReference, days: int) -> None
         cell = Cell(MODEL, "1", end - (back + 1) * HOUR)
         counted = partial(_known, n_each, kinds[back % N_KINDS])
         store.commit(f"bench-{back}", -1, n_each, [cell], counted, lambda cell, one, other: one)
+    totals = Days(store, DayStore(db))
+    while totals.add_up(MODEL, "1", reference, end):  # as the clock does, ten days at a time
+        pass
     _newest(PredictionStore(db), rng, end)
 
 

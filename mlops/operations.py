@@ -202,6 +202,7 @@ class Operations:
         settings = self.services.settings
         runs: dict[str, Callable[[datetime], str]] = {
             "monitor": self._round("monitor", self._check),
+            "days": self._round("days", self._add_up_days),
             "quality": self.measure_all,
             "probation": self._round("probation", self.probation.check),
             "remedies": self._round("remedies", self.remedies.act),
@@ -257,6 +258,15 @@ class Operations:
             return "damaged"
         report = self.monitor.scheduled(spec, due_at)
         return str(report["verdict"]) if report else None
+
+    def _add_up_days(self, spec: Spec, due_at: datetime) -> str | None:
+        """Add up days of the champion for pages; return how many, None where there was none to do."""
+        entry = self.services.history.current(spec.name)
+        if entry is None:
+            return None
+        version = str(entry["version"])
+        n_days = self.services.days.add_up(spec.name, version, self.references(spec.name, version), due_at)
+        return f"{n_days} days" if n_days else None
 
     def close(self, timeout_s: float) -> None:
         """Hand over what is queued for trackers and people, within about ``timeout_s`` for each."""

@@ -17,6 +17,7 @@ from typing import Any
 from mlops import tasks
 from mlops.answer_log import SpooledAnswers
 from mlops.aside import sweep
+from mlops.days import Days
 from mlops.keys import KeyRing
 from mlops.labelling import Labelling
 from mlops.limits import Limits
@@ -40,6 +41,7 @@ from utils.mongo.alerts import AlertStore
 from utils.mongo.claims import ClaimStore
 from utils.mongo.connection import Database
 from utils.mongo.counts import CountStore
+from utils.mongo.day_counts import DayStore
 from utils.mongo.experiments import ExperimentStore
 from utils.mongo.history import HistoryStore
 from utils.mongo.job_runs import JobRunStore
@@ -183,7 +185,12 @@ class Services:
     @cached_property
     def windows(self) -> Windows:
         """Windows of the counted log side by side."""
-        return Windows(self.counts, self.registry.part)
+        return Windows(self.counts, self.days, self.registry.part)
+
+    @cached_property
+    def days(self) -> Days:
+        """Whole days of the counted log."""
+        return Days(self.counts, DayStore(self.db))
 
     @cached_property
     def rejected(self) -> RejectionStore:

@@ -1,6 +1,6 @@
 """What pages show of the counted log: any two windows side by side, and how far features moved hour by hour.
 
-Reads hourly counts, never rows, and writes nothing. Light: NumPy only.
+Reads counts of hours and days, never rows, and writes nothing. Light: NumPy only.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from mlops.days import DAY, HOUR, Days, Spans, matrix_of, total_of
 from mlops.drift_policy import policy_of
-from model.monitoring.cells import Counts
 from model.monitoring.feature import FeatureReference
-from model.monitoring.packing import unpack_rows
 from model.monitoring.reference import ModelCounts, ModelReference
 from model.monitoring.results import FeatureDrift
 from model.monitoring.shapes import shapes
 from model.monitoring.windows import Comparison, compare_windows, cumulated, effect_of
 from model.spec import Spec
-from utils.mongo.counts import CountStore, Parts
+from utils.mongo.counts import CountStore
 
-HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REFERENCES_IN_MEMORY = 8
 # From so many hours of a window on, a bucket of its heat map is so many hours long.
@@ -97,8 +95,9 @@ class Look:
 class Windows:
     """Compares windows; ``part`` returns the verified bytes of a part of a version."""
 
-    def __init__(self, counts: CountStore, part: Callable[[str, str, str], bytes]) -> None:
+    def __init__(self, counts: CountStore, days: Days, part: Callable[[str, str, str], bytes]) -> None:
         self._counts = counts
+        self._days = days
         self._part = part
         self.reference = lru_cache(REFERENCES_IN_MEMORY)(self._reference)
 
@@ -120,49 +119,35 @@ class Windows:
         The heat map has the ``n_shown`` features that differ most, or all. Raises NotFoundError or
         IntegrityError if a version, or what it knows of training, is not there.
         """
-        heat = _Heat.of(window, self._counts.traffic(spec.name, window.start, window.end))
-        stored = {one: self._hours(spec.name, one, window) for one in {version, *heat.answering()}}
+        traffic = self._counts.traffic(spec.name, window.start, window.end)
+        heat = _Heat.of(window, traffic)
+        stored = {one: self._spans(spec.name, one, window, traffic) for one in {version, *heat.answering()}}
         learnt = self.reference(spec.name, version)
-        current = _total(learnt, stored[version])
+        current = total_of(learnt, stored[version])
         reference = learnt if against is None else self._rebased(spec.name, version, against)
         policy = replace(policy_of(spec, "on_demand"), name="holm")
         found = compare_windows(reference, current, policy)
         shown = {one.feature for one in ranked(found)[:n_shown]}
-        for one, hours in stored.items():
+        for one, spans in stored.items():
             for feature in self.reference(spec.name, one).features.values():
                 if feature.label in shown:
-                    heat.add(feature, one, [hour for hour, _ in hours], _matrix(feature, hours))
+                    heat.add(feature, one, [start for start, _ in spans], matrix_of(feature, spans))
         return Look(SideBySide(version, window, against, reference, current, found), heat.map())
 
     def _rebased(self, model: str, version: str, window: Window) -> ModelReference:
         learnt = ModelReference(self.reference(model, version).features)
-        return learnt.rebased(_total(learnt, self._hours(model, version, window)))
+        traffic = self._counts.traffic(model, window.start, window.end)
+        return learnt.rebased(total_of(learnt, self._spans(model, version, window, traffic)))
 
-    def _hours(self, model: str, version: str, window: Window) -> "Hours":
-        return sorted(self._counts.hours(model, version, window.start, window.end).items())
-
-
-Hours = Sequence[tuple[datetime, Parts]]
+    def _spans(self, model: str, version: str, window: Window, traffic: Sequence[Mapping[str, Any]]) -> Spans:
+        if bucket_of(window) < DAY:
+            return sorted(self._counts.hours(model, version, window.start, window.end).items())
+        return self._days.spans(model, version, window.start, window.end, traffic)
 
 
 def ranked(found: Comparison) -> list[FeatureDrift]:
     """Return features and outputs by effect; what a window says little about comes last."""
     return sorted(found.features, key=lambda one: (one.verdict == "insufficient_data", -(one.effect or 0)))
-
-
-def _matrix(feature: FeatureReference, hours: Hours) -> Any:
-    """Return the counts of one feature, a row an hour."""
-    rows = [parts.get(feature.name) for _, parts in hours]
-    return unpack_rows(rows, feature.cells.layout, feature.cells.n_counts)
-
-
-def _total(reference: ModelReference, hours: Hours) -> ModelCounts:
-    """Add up hours, feature by feature, so that never more than one is unpacked."""
-    found = {}
-    for name, feature in reference.features.items():
-        values = _matrix(feature, hours).sum(axis=0, dtype=np.int64)
-        found[name] = Counts(values, feature.cells.layout)
-    return ModelCounts(found)
 
 
 @dataclass
@@ -196,12 +181,12 @@ class _Heat:
     def answering(self) -> set[str]:
         return {one for i in range(len(self.starts)) if (one := self.version(i)) is not None}
 
-    def add(self, feature: FeatureReference, version: str, hours: Sequence[datetime], matrix: Any) -> None:
-        """Set the effects of a feature where a version answered most; ``matrix`` has a row an hour."""
-        if not hours:
+    def add(self, feature: FeatureReference, version: str, starts: Sequence[datetime], matrix: Any) -> None:
+        """Set the effects of a feature where a version answered most; ``matrix`` has a row a start."""
+        if not starts:
             return
         row = self.effects.setdefault(feature.label, [None] * len(self.starts))
-        places = np.array([self.place(hour) for hour in hours])
+        places = np.array([self.place(start) for start in starts])
         shown, firsts = np.unique(places, return_index=True)
         sums = np.add.reduceat(matrix[:, : feature.cells.n_values], firsts, axis=0, dtype=np.int64)
         for place, values in zip(shown.tolist(), sums, strict=True):

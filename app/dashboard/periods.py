@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from mlops.windows import HOUR, Window
+from mlops.days import HOUR
+from mlops.windows import Window
 
 LENGTHS = {"1h": 1, "6h": 6, "24h": 24, "3d": 72, "7d": 168, "14d": 336, "30d": 720, "90d": 2_160}
 DEFAULT = "24h"

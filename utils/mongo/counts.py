@@ -104,7 +104,7 @@ class CountStore:
             if since >= after:
                 return 0
             n_rows, parts = rows_since(cell, since)
-            total = add(cell, _parts(found), parts) if found else parts
+            total = add(cell, parts_of(found), parts) if found else parts
             if self._put(cell, found, n_rows, total, counted | {spool: after}):
                 return n_rows
 
@@ -113,7 +113,7 @@ class CountStore:
     ) -> bool:
         """Write a cell's document if nobody else did since it was read."""
         fields: Document = {"model": cell.model, "version": cell.version, "hour": cell.hour}
-        fields |= {"parts": _pairs(parts), "n_rows": n_rows + (found["n_rows"] if found else 0)}
+        fields |= {"parts": pairs_of(parts), "n_rows": n_rows + (found["n_rows"] if found else 0)}
         fields |= {"counted": [{"spool": spool, "seq": seq} for spool, seq in counted.items()]}
         if not found:
             try:
@@ -128,13 +128,19 @@ class CountStore:
         """Return the parts of each hour that begins in [start, end) and has rows."""
         query = {"model": model, "version": version, "hour": {"$gte": start, "$lt": end}}
         with translated():
-            return {found["hour"]: _parts(found) for found in self._counts.find(query)}
+            return {found["hour"]: parts_of(found) for found in self._counts.find(query)}
+
+    def hours_among(self, model: str, version: str, hours: Iterable[datetime]) -> dict[datetime, Parts]:
+        """Return the parts of those of ``hours`` that have rows, by hour."""
+        keys = [Cell(model, version, hour).key for hour in hours]
+        with translated():
+            return {one["hour"]: parts_of(one) for one in self._counts.find({"_id": {"$in": keys}})}
 
     def all_hours(self, model: str, version: str) -> dict[datetime, Parts]:
         """Return the parts of every hour that has rows of a version."""
         with translated():
             found = self._counts.find({"model": model, "version": version})
-            return {one["hour"]: _parts(one) for one in found}
+            return {one["hour"]: parts_of(one) for one in found}
 
     def filled_hours(self, model: str, version: str, source: str) -> set[datetime]:
         """Return the hours that hold rows of a source whose name begins with ``source``."""
@@ -144,9 +150,7 @@ class CountStore:
 
     def some_hours(self, model: str, version: str, hours: Iterable[datetime]) -> list[Parts]:
         """Return the parts of those of ``hours`` that have rows."""
-        keys = [Cell(model, version, hour).key for hour in hours]
-        with translated():
-            return [_parts(found) for found in self._counts.find({"_id": {"$in": keys}})]
+        return list(self.hours_among(model, version, hours).values())
 
     def first_hour(self, model: str, version: str) -> datetime | None:
         """Return the first hour that has rows of a version."""
@@ -169,7 +173,8 @@ class CountStore:
             return list(self._counts.find(query, fields).sort("hour", 1))
 
 
-def _pairs(parts: Parts) -> list[Document]:
+def pairs_of(parts: Parts) -> list[Document]:
+    """Return counts as they are stored."""
     # Pairs and not a document: names of features may hold dots and dollars.
     return [{"name": name, "counts": counts} for name, counts in parts.items()]
 
@@ -178,5 +183,6 @@ def _counted(document: Document | None) -> dict[str, int]:
     return {one["spool"]: int(one["seq"]) for one in document["counted"]} if document else {}
 
 
-def _parts(document: Document) -> dict[str, bytes]:
+def parts_of(document: Document) -> dict[str, bytes]:
+    """Return the counts of a stored document."""
     return {pair["name"]: bytes(pair["counts"]) for pair in document["parts"]}

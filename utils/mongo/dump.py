@@ -15,9 +15,9 @@ from pymongo.errors import BulkWriteError
 from utils.mongo import migrations
 from utils.mongo.connection import Database, Document, translated
 
-# What belongs to processes that run now, how far the database is changed, which is one number, and GridFS,
-# whose files come one by one.
-LEFT_OUT = ("leases", "migrations", "rate_counters", "rate_windows", "fs.files", "fs.chunks")
+# What belongs to processes that run now or is added up anew, how far the database is changed, which is one
+# number, and GridFS, whose files come one by one.
+LEFT_OUT = ("leases", "drift_days", "migrations", "rate_counters", "rate_windows", "fs.files", "fs.chunks")
 BATCH = 1_000
 DUPLICATE = 11000
 MODULUS = 2**256

@@ -40,6 +40,10 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="traffic",
         ),
     ],
+    "drift_days": [
+        # Which days are kept, and of how many rows, is answered from the index alone.
+        IndexModel([("model", ASCENDING), ("version", ASCENDING), ("day", ASCENDING), ("n_rows", ASCENDING)]),
+    ],
     "drift_references": [IndexModel([("model", ASCENDING), ("seq", ASCENDING)], unique=True)],
     "drift_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
     "quality_reports": [IndexModel([("model", ASCENDING), ("window_end", DESCENDING)])],
