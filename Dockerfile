@@ -13,14 +13,15 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv && \
     pip --python /opt/venv/bin/python install --no-compile --only-binary :all: --require-hashes -r "$REQUIREMENTS"
 # Much of what wheels hold is never loaded: tests, headers, symbols, a second copy of ONNX Runtime for C programs,
-# codecs of pictures, and descriptions of some 400 cloud services of which Neptune may use one.
+# codecs of pictures, SciPy's reader of Matrix Market files, and descriptions of some 400 cloud services of which
+# Neptune may use one.
 RUN find /opt/venv -type d \( -name tests -o -path '*/joblib/test' -o -path '*/onnx/backend/test' \) \
       -prune -exec rm -rf {} + && \
     find /opt/venv -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.h' -o -name '*.hpp' \
       -o -name '*.c' -o -name '*.cc' -o -name '*.cpp' -o -name '*.a' -o -name 'libonnxruntime.so*' \
       -o -path '*/PIL/_avif*' -o -path '*/PIL/_imagingft*' -o -path '*/PIL/_webp*' \
       -o -path '*/pillow.libs/libavif*' -o -path '*/pillow.libs/libharfbuzz*' -o -path '*/pillow.libs/libfreetype*' \
-      -o -path '*/pillow.libs/libwebp*' \) -delete && \
+      -o -path '*/pillow.libs/libwebp*' -o -name '_fmm_core*.so' \) -delete && \
     find /opt/venv -path '*/botocore/data/*' -type d ! -name s3 -prune -exec rm -rf {} + && \
     find /opt/venv -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 
