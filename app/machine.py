@@ -33,7 +33,7 @@ from utils.addresses import NEAREST, check_free, netloc
 from utils.mongo import connection, migrations
 from utils.mongo.connection import redacted
 from utils.mongo.history import HistoryStore
-from utils.settings import Settings
+from utils.settings import Settings, origins
 
 log = logging.getLogger(__name__)
 
@@ -154,11 +154,12 @@ class Machine:
         self._is_stopping.set()
 
     def _start_mongo(self, stack: ExitStack) -> None:
-        uri = self._settings.mongo_uri
+        uri, (origin, _) = self._settings.mongo_uri, origins(os.environ).get("mongo_uri", ("", ""))
         if uri is None:
             mongo = stack.enter_context(embedded_mongo.start(self._settings.state_dir, self._settings.mongod))
-            uri = os.environ["MONGO_URI"] = mongo.uri
-        log.info("MongoDB is %s", redacted(uri))
+            uri, origin = mongo.uri, "private"
+            os.environ["MONGO_URI"] = uri
+        log.info("MongoDB is %s (%s)", redacted(uri), origin)
 
     def _child(self, stack: ExitStack, name: str, module: Sequence[str]) -> Child:
         child = Child(name, module)

@@ -17,6 +17,7 @@ import msgspec
 from mlops.services import Services
 from utils.errors import UnavailableError, VigiaError
 from utils.mongo import facts, migrations
+from utils.settings import load
 from utils.time import now
 
 State = Literal["ok", "warning", "fault"]
@@ -91,11 +92,24 @@ def _keys(services: Services) -> Found:
             yield Finding("keys", "fault", f"Everybody may write to {path}.", f"chmod o-w {path}")
 
 
+def _is_passing() -> bool:
+    """Tell whether this machine and its disk go with the next restart, as on Heroku and Kubernetes."""
+    return bool(os.environ.get("DYNO") or os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
+def _store(services: Services) -> Found:
+    if _is_passing() and load(os.environ).mongo_uri is None:
+        fix = "Set MONGO_URI to a MongoDB of its own."
+        yield Finding(
+            "store", "fault", "The private MongoDB and all that is logged go with this machine.", fix
+        )
+
+
 def _signing(services: Services) -> Found:
     settings = services.settings
     if settings.signing_key is not None:
         yield Finding("signing", "ok", "SIGNING_KEY is set.")
-    elif os.environ.get("DYNO") or os.environ.get("KUBERNETES_SERVICE_HOST"):
+    elif _is_passing():
         fix = "Set SIGNING_KEY to the same secret for all processes."
         yield Finding("signing", "fault", "Each machine makes a key of its own here, and loses it.", fix)
     else:
@@ -216,5 +230,14 @@ def _log(services: Services) -> Found:
     yield Finding("log", "ok", f"Spools take {waiting // 1_000} kB on this machine.")
 
 
-CHECKS: tuple[Callable[[Services], Found], ...] = (_keys, _signing, _disk, _proxies, _trackers, _alerts, _log)
+CHECKS: tuple[Callable[[Services], Found], ...] = (
+    _keys,
+    _store,
+    _signing,
+    _disk,
+    _proxies,
+    _trackers,
+    _alerts,
+    _log,
+)
 WITH_MONGODB: tuple[Callable[[Services], Found], ...] = (_models, _clock, _indexes, _schema, _sealing)

@@ -5,6 +5,7 @@ before anything is started or connected, by each kind of process. Light.
 """
 
 import ipaddress
+import logging
 import os
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +21,9 @@ from model.spec import Spec, load_all
 from utils.addresses import check_host
 from utils.errors import SettingsError
 from utils.mongo import connection
-from utils.settings import Settings
+from utils.settings import Settings, mistyped
+
+log = logging.getLogger(__name__)
 
 EVERYBODY = "*"
 
@@ -36,6 +39,8 @@ def check(settings: Settings) -> None:
 
 def check_values(settings: Settings) -> None:
     """Do the same without the specs."""
+    for name, meant in mistyped().items():
+        log.warning(".env: %s is no setting; is %s meant?", name, meant)
     check_host(settings.host)
     check_trusted(settings.trusted_proxies)
     _check_folders(settings)

@@ -5,6 +5,7 @@ A field ``mongo_uri`` is the variable ``MONGO_URI``; a secret may also come from
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -176,6 +177,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 # An empty variable counts as unset, so a list with a default needs a word for an empty list.
 NONE = {("trackers", "none")}
 ALIASES = {"mongo_uri": ("MONGODB_URI", "MONGO_URL")}
+OTHER_NAMES = {name for names in ALIASES.values() for name in names}
+# How alike two names are (0 to 1) of which one is taken for the other mistyped.
+ALIKE = 0.85
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -226,25 +230,47 @@ def load(environ: Mapping[str, str], dotenv: Path | None = Path(".env")) -> Sett
 
 
 def origins(environ: Mapping[str, str], dotenv: Path | None = Path(".env")) -> dict[str, tuple[str, str]]:
-    """Return for each setting that is given where it comes from and its text, secrets unmasked."""
-    from_file = {k: v for k, v in dotenv_values(dotenv).items() if v} if dotenv and dotenv.is_file() else {}
+    """Return for each setting that is given where it comes from and its text, secrets unmasked.
+
+    Where another variable than the setting's own gave it, that one is named behind the place.
+    """
+    places = (("environment", environ), (".env", _in_file(dotenv)))
     found = {}
     for setting in catalogue():
-        for source, variables in (("environment", environ), (".env", from_file)):
-            text = _lookup(setting, variables)
-            if text is not None:
-                found[setting.name] = (source, text)
+        for source, variables in places:
+            given = _lookup(setting, variables)
+            if given is not None:
+                variable, text = given
+                found[setting.name] = (
+                    source if variable == setting.variable else f"{source}: {variable}",
+                    text,
+                )
                 break
     return found
 
 
-def _lookup(setting: Setting, variables: Mapping[str, str]) -> str | None:
+def mistyped(dotenv: Path | None = Path(".env")) -> dict[str, str]:
+    """Return the names in the file that are no setting but nearly one, with the one that was meant."""
+    known = {setting.variable for setting in catalogue()}
+    others = [name for name in _in_file(dotenv) if name not in known and not name.endswith("_FILE")]
+    near = {name: get_close_matches(name, known, 1, ALIKE) for name in others if name not in OTHER_NAMES}
+    return {name: meant[0] for name, meant in near.items() if meant}
+
+
+def _in_file(dotenv: Path | None) -> dict[str, str]:
+    found = dotenv_values(dotenv) if dotenv and dotenv.is_file() else {}
+    return {name: value for name, value in found.items() if value}
+
+
+def _lookup(setting: Setting, variables: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return which variable gives a setting, and its text."""
     for variable in (setting.variable, *ALIASES.get(setting.name, ())):
         if variables.get(variable):
-            return variables[variable]
+            return variable, variables[variable]
         has_own_file = f"{setting.name}_file" in Settings.__struct_fields__
         if setting.is_secret and not has_own_file and variables.get(f"{variable}_FILE"):
-            return _read_secret(f"{variable}_FILE", Path(variables[f"{variable}_FILE"]))
+            name = f"{variable}_FILE"
+            return name, _read_secret(name, Path(variables[name]))
     return None
 
 

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from mlops import doctor
+from mlops.services import build
 from tests.running import run
 from utils.mongo import indexes
+from utils.settings import Settings
 
 
 @pytest.fixture
@@ -27,6 +30,18 @@ def test_a_model_without_a_champion_is_found_with_the_command_that_trains_it(set
 
     assert code == 1
     assert found["models"]["fix"].startswith("python -m model train ")
+
+
+@pytest.mark.parametrize(("given", "is_fault"), [({}, True), ({"MONGO_URI": "mongodb://elsewhere"}, False)])
+def test_a_private_mongodb_on_a_machine_that_goes_is_a_fault(monkeypatch, given, is_fault):
+    monkeypatch.setenv("DYNO", "web.1")
+    monkeypatch.delenv("MONGO_URI", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    found = list(doctor._store(build(Settings())))
+
+    assert [one.state for one in found] == ["fault"] * is_fault
 
 
 def test_a_mongodb_that_is_away_is_one_fault_and_the_rest_is_still_looked_at(tmp_path):

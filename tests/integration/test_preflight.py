@@ -97,6 +97,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         preflight.check(load({"STATE_DIR": str(tmp_path)}, None))
 
 
+def test_a_setting_that_is_mistyped_in_dotenv_is_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("MAX_ROWZ=5\n")
+
+    preflight.check(load({"STATE_DIR": str(tmp_path)}))
+
+    assert ".env: MAX_ROWZ is no setting; is MAX_ROWS meant?" in caplog.text
+
+
 @pytest.mark.parametrize("given", ["true", "false"])
 def test_spools_are_opened_as_the_settings_say(given, tmp_path):
     wanted = {"SPOOL_FSYNC": given, "SPOOL_MAX_BYTES": "2000000", "STATE_DIR": str(tmp_path)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from utils.errors import SettingsError
-from utils.settings import catalogue, load, origins
+from utils.settings import catalogue, load, mistyped, origins
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +67,25 @@ def test_the_environment_wins_over_dotenv(tmp_path):
 
     assert (settings.port, settings.host) == (2, "there")
     assert origins({"PORT": "2"}, tmp_path / ".env")["host"] == (".env", "there")
+
+
+def test_the_variable_that_gave_a_setting_is_named_where_it_is_not_its_own(tmp_path):
+    (tmp_path / "key").write_text("s3cret")
+    given = {"MONGO_URL": "mongodb://here", "SIGNING_KEY_FILE": str(tmp_path / "key"), "PORT": "1"}
+
+    found = origins(given, None)
+
+    assert found["mongo_uri"] == ("environment: MONGO_URL", "mongodb://here")
+    assert found["signing_key"] == ("environment: SIGNING_KEY_FILE", "s3cret")
+    assert found["port"] == ("environment", "1")
+
+
+def test_names_in_dotenv_that_are_nearly_settings_are_found(tmp_path):
+    (tmp_path / ".env").write_text(
+        "MAX_ROWZ=5\nMONITOR_CORN=* * * * *\nMONGO_URL=mongodb://x\nSIGNING_KEY_FILE=/x\nEDITOR=vi\nPORT=1\n"
+    )
+
+    assert mistyped(tmp_path / ".env") == {"MAX_ROWZ": "MAX_ROWS", "MONITOR_CORN": "MONITOR_CRON"}
 
 
 def test_no_secret_is_in_the_repr():
