@@ -99,6 +99,19 @@ def world(db, trained):
     return World(db, trained)
 
 
+def test_a_label_that_nobody_can_read_covers_no_row(world):
+    given = rows(400, 1)
+    ids = world.answer(given, 0)
+    world.label(ids[:300], given[:300], START + DAY)
+    world.labels.put_many([Label(one, "nonsense", START + DAY) for one in ids[300:350]])
+
+    world.check(START, START + 2 * DAY)
+
+    report = world.report(0)
+    assert (report["n_labelled"], report["coverage"]) == (300, 0.75)
+    assert report["versions"][0]["n_unreadable"] == 50
+
+
 def test_a_window_is_measured_with_intervals_coverage_and_delay(world):
     given = rows(400, 1)
     ids = world.answer(given, 0)
