@@ -1,7 +1,7 @@
 """A database with a trained songs model, and real services on it."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,14 @@ def database(trained: dict[str, str]) -> Iterator[connection.Database]:
     db = connection.connect(trained["MONGO_URI"], trained["MONGO_DB"])
     for name in LOG:
         db[name].delete_many({})
+    yield db
+    connection.close(db)
+
+
+@pytest.fixture
+def small_db(small: Mapping[str, Any]) -> Iterator[connection.Database]:
+    """The database of the small model that a module has trained by a fixture ``small``."""
+    db = connection.connect(small["MONGO_URI"], small["MONGO_DB"])
     yield db
     connection.close(db)
 

@@ -9,7 +9,6 @@ import pytest
 from tests.e2e.chromium import needs_browser
 from tests.e2e.small_model import SPEC, small_model
 from tests.running import Service, wait_until
-from utils.mongo import connection
 from utils.time import now
 
 pytestmark = [pytest.mark.browser, needs_browser]
@@ -19,32 +18,25 @@ WIDE = SPEC.replace("a: {type: number}", "a: {type: number, min: -50, max: 50}")
 
 
 @pytest.fixture(scope="module")
-def settings(mongo_uri, tmp_path_factory):
+def small(mongo_uri, tmp_path_factory):
     with small_model(mongo_uri, tmp_path_factory.mktemp("journey"), WIDE, n_rows=600, noise=0.5) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def service(settings, tmp_path_factory):
-    with Service(tmp_path_factory.mktemp("state"), **settings) as found:
+def service(small, tmp_path_factory):
+    with Service(tmp_path_factory.mktemp("state"), **small) as found:
         yield found.wait_until_ready()
 
 
-@pytest.fixture
-def db(settings):
-    found = connection.connect(settings["MONGO_URI"], settings["MONGO_DB"])
-    yield found
-    connection.close(found)
-
-
-def ask(service, db, n_rows, seed):
+def ask(service, small_db, n_rows, seed):
     """Rows of a world in which ``a`` is higher and the label depends on both; returns ids and labels."""
     drawn = random.Random(seed)
     rows = [{"a": drawn.gauss(SHIFT, 1), "b": drawn.gauss(0, 1)} for _ in range(n_rows)]
-    before = db["predictions"].count_documents({})
+    before = small_db["predictions"].count_documents({})
     status, answer = service.post("/predict", rows)
     assert status == 200
-    wait_until(lambda: db["predictions"].count_documents({}) == before + n_rows)
+    wait_until(lambda: small_db["predictions"].count_documents({}) == before + n_rows)
     labels = [int(row["a"] - SHIFT + row["b"] > 0) for row in rows]
     return [one["prediction_id"] for one in answer["predictions"]], labels
 
@@ -54,8 +46,8 @@ def told(page):
     return page.locator("#told").inner_text()
 
 
-def test_from_a_drift_alert_to_its_end(service, db, page):
-    ids, labels = ask(service, db, 1_200, 1)
+def test_from_a_drift_alert_to_its_end(service, small_db, page):
+    ids, labels = ask(service, small_db, 1_200, 1)
     sent = [{"prediction_id": one, "label": label} for one, label in zip(ids, labels, strict=True)]
     status, answer = service.post("/labels", sent[1:])
     assert status == 200, answer
@@ -83,7 +75,7 @@ def test_from_a_drift_alert_to_its_end(service, db, page):
     assert "the world changed" in page.locator("section", has=page.locator("#history")).inner_text()
 
     wait_until(lambda: service.get("/models/small")[1]["version"] == "2")
-    ask(service, db, 1_200, 2)
+    ask(service, small_db, 1_200, 2)
     for _ in range(3):  # an alert is over when three checks in a row found all well
         page.goto(f"{service.url}/dashboard/small/drift")
         page.click("button:has-text('Check now')")
@@ -119,9 +111,9 @@ def test_going_back_needs_a_reason(service, page):
     assert "a drill" in page.locator("section", has=page.locator("#history")).inner_text()
 
 
-def test_an_alert_is_silenced_and_acknowledged(service, db, page):
+def test_an_alert_is_silenced_and_acknowledged(service, small_db, page):
     wait_until(lambda: service.get("/models/small")[1]["version"] == "1")
-    ask(service, db, 400, 3)
+    ask(service, small_db, 400, 3)
     page.goto(f"{service.url}/dashboard/small/drift")
     page.click("button:has-text('Check now')")
     page.goto(f"{service.url}/dashboard/small/alerts")

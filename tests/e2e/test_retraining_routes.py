@@ -8,7 +8,6 @@ import pytest
 
 from tests.e2e.small_model import rows, small_model
 from tests.running import Service, run, wait_until
-from utils.mongo import connection
 
 
 @pytest.fixture(scope="module")
@@ -23,15 +22,8 @@ def service(small, tmp_path_factory):
         yield found.wait_until_ready()
 
 
-@pytest.fixture
-def store(small):
-    db = connection.connect(small["MONGO_URI"], small["MONGO_DB"])
-    yield db
-    connection.close(db)
-
-
-def champion(store):
-    return store["model_history"].find_one({"model": "small"}, sort=[("seq", -1)])["version"]
+def champion(small_db):
+    return small_db["model_history"].find_one({"model": "small"}, sort=[("seq", -1)])["version"]
 
 
 def put(service, path):
@@ -39,24 +31,24 @@ def put(service, path):
     return answer.status, answer.json()
 
 
-def test_a_challenger_that_is_not_better_is_stored_and_not_promoted(service, store):
-    before = champion(store)
+def test_a_challenger_that_is_not_better_is_stored_and_not_promoted(service, small_db):
+    before = champion(small_db)
 
     status, outcome = put(service, "/run-pipeline")
 
     assert (status, outcome["is_promoted"], outcome["gate"]["verdict"]) == (200, False, "too few rows")
-    assert outcome["champion"]["version"] == before == champion(store)
+    assert outcome["champion"]["version"] == before == champion(small_db)
     assert set(outcome["metrics"]) == {"roc_auc", "precision", "recall", "f1"}
-    assert store["model_versions"].count_documents({"model": "small", "version": outcome["version"]}) == 1
+    assert small_db["model_versions"].count_documents({"model": "small", "version": outcome["version"]}) == 1
 
 
 @pytest.mark.parametrize("path", ["/models/small/retrain", "/retrain-small"])
-def test_a_challenger_is_not_promoted_where_nobody_asks_for_it(service, store, path):
-    before = champion(store)
+def test_a_challenger_is_not_promoted_where_nobody_asks_for_it(service, small_db, path):
+    before = champion(small_db)
 
     status, outcome = service.post(f"{path}?promote=never", rows(400, 2))
 
-    assert (status, outcome["is_promoted"], champion(store)) == (200, False, before)
+    assert (status, outcome["is_promoted"], champion(small_db)) == (200, False, before)
     assert outcome["rows"] == {"n_bundled": 60, "n_logged": 0, "n_given": 400}
 
 
@@ -70,14 +62,14 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "code", "pointer"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
-def test_bad_rows_are_refused_with_the_reason_and_the_champion_stays(service, store, body, code, pointer):
-    before = champion(store)
+def test_bad_rows_are_refused_with_the_reason_and_the_champion_stays(service, small_db, body, code, pointer):
+    before = champion(small_db)
 
     status, problem = service.post("/models/small/retrain", body)
 
     assert status == 422
     assert (problem["errors"][0]["code"], problem["errors"][0]["pointer"]) == (code, pointer)
-    assert champion(store) == before
+    assert champion(small_db) == before
 
 
 def test_a_long_training_answers_with_its_job_which_tells_the_end(service):
@@ -94,8 +86,8 @@ def test_a_long_training_answers_with_its_job_which_tells_the_end(service):
     assert job["result"]["is_promoted"] is False
 
 
-def test_a_second_training_of_a_model_waits_its_turn_and_a_killed_one_fails(service, store):
-    before = champion(store)
+def test_a_second_training_of_a_model_waits_its_turn_and_a_killed_one_fails(service, small_db):
+    before = champion(small_db)
     headers = {"Prefer": "respond-async"}
     _, first = service.post("/models/small/retrain", rows(400, 5), **headers)
 
@@ -105,7 +97,7 @@ def test_a_second_training_of_a_model_waits_its_turn_and_a_killed_one_fails(serv
 
     assert (status, problem["title"]) == (409, "Conflict")
     assert service.get(first["url"])[1]["problem"]["code"] == "killed"
-    assert champion(store) == before
+    assert champion(small_db) == before
     assert put(service, "/run-pipeline?promote=never")[0] == 200
 
 
@@ -124,12 +116,12 @@ def kill_training(job):
     os.kill(found[0], signal.SIGKILL)
 
 
-def test_labelled_predictions_are_learnt_from_and_a_better_challenger_takes_over(service, store):
+def test_labelled_predictions_are_learnt_from_and_a_better_challenger_takes_over(service, small_db):
     truth = rows(1_200, 6)
     inputs = [{"a": row["a"], "b": row["b"]} for row in truth]
     _, body = service.post("/predict", inputs)
     ids = [one["prediction_id"] for one in body["predictions"]]
-    wait_until(lambda: store["predictions"].count_documents({"_id": {"$in": ids}}) == len(ids))
+    wait_until(lambda: small_db["predictions"].count_documents({"_id": {"$in": ids}}) == len(ids))
     labels = [{"prediction_id": one, "label": r["y"]} for one, r in zip(ids, truth, strict=True)]
     service.post("/labels", labels)
 
@@ -138,9 +130,9 @@ def test_labelled_predictions_are_learnt_from_and_a_better_challenger_takes_over
     assert (status, outcome["is_promoted"], outcome["gate"]["verdict"]) == (200, True, "better")
     assert outcome["gate"]["low"] > 0
     assert outcome["rows"]["n_logged"] == len(ids)
-    assert champion(store) == outcome["version"]
+    assert champion(small_db) == outcome["version"]
     wait_until(lambda: service.post("/predict", inputs[0])[1]["version"] == outcome["version"], 5)
-    entry = store["model_history"].find_one({"model": "small", "version": outcome["version"]})
+    entry = small_db["model_history"].find_one({"model": "small", "version": outcome["version"]})
     assert "gain in roc_auc" in entry["reason"]
 
 
@@ -151,17 +143,17 @@ def test_the_command_line_says_by_its_exit_code_that_the_gate_failed(small, tmp_
     assert json.loads(done.stdout)["gate"]["verdict"] != "better"
 
 
-def test_always_replaces_the_champion_whatever_it_is_worth(service, store):
+def test_always_replaces_the_champion_whatever_it_is_worth(service, small_db):
     status, outcome = put(service, "/run-pipeline?promote=always")
 
-    assert (status, outcome["is_promoted"], champion(store)) == (200, True, outcome["version"])
+    assert (status, outcome["is_promoted"], champion(small_db)) == (200, True, outcome["version"])
 
 
-def test_an_alert_can_be_acknowledged_and_silenced(service, store):
+def test_an_alert_can_be_acknowledged_and_silenced(service, small_db):
     from utils.mongo.alerts import AlertStore
     from utils.time import now
 
-    alert, _ = AlertStore(store).open_or_touch("small", "drift/a", {}, now())
+    alert, _ = AlertStore(small_db).open_or_touch("small", "drift/a", {}, now())
     path = f"/models/small/alerts/{alert['id']}"
 
     assert service.post(f"{path}/acknowledge", b"")[1]["acknowledged_by"] == "127.0.0.1"

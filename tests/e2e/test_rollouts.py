@@ -11,7 +11,6 @@ import pytest
 
 from tests.e2e.small_model import rows, small_model
 from tests.running import ROOT, Service, environment, run, wait_until
-from utils.mongo import connection
 from utils.mongo.alerts import AlertStore
 from utils.time import now
 
@@ -39,13 +38,6 @@ def service(small, tmp_path_factory):
         yield found.wait_until_ready()
 
 
-@pytest.fixture
-def store(small):
-    db = connection.connect(small["MONGO_URI"], small["MONGO_DB"])
-    yield db
-    connection.close(db)
-
-
 def command(*arguments, small, state):
     done = run("mlops", *arguments, "--json", STATE_DIR=state, **small)
     assert done.returncode == 0, done.stderr
@@ -71,7 +63,7 @@ def versions(service, n=100):
     return [version_for(service, f"request-{i}") for i in range(n)]
 
 
-def test_a_canary_answers_its_share_by_request_id_and_every_worker_follows_within_seconds(service, store):
+def test_a_canary_answers_its_share_by_request_id_and_every_worker_follows_within_seconds(service, small_db):
     assert set(versions(service, 20)) == {"1"}
 
     status, _ = asked(service, "PUT", "/models/small/canary", {"version": "2", "share": 0.3})
@@ -108,9 +100,9 @@ def test_a_canary_and_a_shadow_begin_and_end_by_command(service, small, tmp_path
     assert asked(service, "DELETE", "/models/small/shadow")[1]["ended"]["version"] == "2"
 
 
-def test_a_replay_of_last_week_is_a_report_that_the_route_returns(service, store):
+def test_a_replay_of_last_week_is_a_report_that_the_route_returns(service, small_db):
     service.post("/predict", [{"a": row["a"], "b": row["b"]} for row in rows(200, 3)])
-    wait_until(lambda: store["predictions"].count_documents({}) >= 200)
+    wait_until(lambda: small_db["predictions"].count_documents({}) >= 200)
 
     status, report = asked(service, "POST", "/models/small/shadow", {"version": 2, "since": "7d"})
 
@@ -121,7 +113,7 @@ def test_a_replay_of_last_week_is_a_report_that_the_route_returns(service, store
     assert asked(service, "POST", "/models/small/shadow", {"version": 1})[0] == 409
 
 
-def test_an_experiment_ranks_a_grid_keeps_pictures_and_registers_the_best(small, service, store, tmp_path):
+def test_an_experiment_ranks_a_grid_keeps_pictures_and_registers_the_best(small, service, small_db, tmp_path):
     grid = tmp_path / "grid.yaml"
     grid.write_text("- {model: linear, regularisation: [0.1, 10]}\n- {model: forest, n_trees: 20}\n"
                     "- {model: forest, n_trees: wrong}\n- {model: spec}\n")  # fmt: skip
@@ -136,7 +128,7 @@ def test_an_experiment_ranks_a_grid_keeps_pictures_and_registers_the_best(small,
     registered = told["registered"]
     assert not registered["is_promoted"]
     assert registered["pipeline"]["parameters"] == told["candidates"][0]["parameters"]
-    assert store["model_versions"].count_documents({"version": registered["version"]}) == 1
+    assert small_db["model_versions"].count_documents({"version": registered["version"]}) == 1
     shown = service.get(f"/dashboard/small/versions?experiment={told['experiment']}")[1]
     assert shown.count("n_trees=") == 2
     assert f"{told['candidates'][0]['metrics']['roc_auc']['mean']:.4g}" in shown
@@ -149,21 +141,21 @@ def test_a_search_proposes_pipelines(small, tmp_path):
 
 
 @pytest.fixture
-def due(store):
+def due(small_db):
     """Jobs that were due at the full hour, and that no clock has run since."""
     hour = now().replace(minute=0, second=0, microsecond=0)
     for job in ("retrain", "remedies"):
         run_before = {"job": job, "due_at": hour - timedelta(hours=1), "state": "finished"}
-        store["job_runs"].insert_one(run_before)
+        small_db["job_runs"].insert_one(run_before)
     return hour
 
 
 @pytest.fixture
-def labelled(service, store):
+def labelled(service, small_db):
     """Thirty predictions with a label."""
     _, body = service.post("/predict", [{"a": row["a"], "b": row["b"]} for row in rows(30, 9)])
     ids = [one["prediction_id"] for one in body["predictions"]]
-    wait_until(lambda: store["predictions"].count_documents({"_id": {"$in": ids}}) == len(ids))
+    wait_until(lambda: small_db["predictions"].count_documents({"_id": {"$in": ids}}) == len(ids))
     service.post("/labels", [{"prediction_id": one, "label": 1} for one in ids])
     return ids
 
@@ -180,22 +172,22 @@ def clock_until(is_done, settings, state):
 
 
 def test_the_clock_retrains_by_cron_and_for_an_alarm_that_the_spec_names(
-    labelled, due, small, store, tmp_path
+    labelled, due, small, small_db, tmp_path
 ):
     spec = small["MODELS_DIR"] / "small.yaml"
     spec.write_text(spec.read_text() + "retrain: {on: [quality], min_labels: 20}\n")
     earlier = {"$set": {"at": due - timedelta(minutes=30)}}  # a run looks at what was there when it was due
-    store["predictions"].update_many({"_id": {"$in": labelled}}, earlier)
-    alerts = AlertStore(store)
+    small_db["predictions"].update_many({"_id": {"$in": labelled}}, earlier)
+    alerts = AlertStore(small_db)
     alerts.open_or_touch("small", "quality/roc_auc", {"check": "quality"}, now())
 
     def details():
         done = {"due_at": due, "state": "finished", "job": {"$in": ["retrain", "remedies"]}}
-        return {one["job"]: one["detail"] for one in store["job_runs"].find(done)}
+        return {one["job"]: one["detail"] for one in small_db["job_runs"].find(done)}
 
     clock_until(lambda: len(details()) == 2, small, tmp_path)
 
     (alert,) = alerts.list("small")
     assert all(text.startswith("small ") and "promoted" in text for text in details().values())
     assert alert["training"]["outcome"] in details()["remedies"]
-    assert store["training_jobs"].count_documents({"by": "clock", "state": "finished"}) == 2
+    assert small_db["training_jobs"].count_documents({"by": "clock", "state": "finished"}) == 2

@@ -14,7 +14,6 @@ from mlops.services import build
 from tests.e2e.small_model import SPEC, rows, small_model
 from tests.running import Service, run, wait_until
 from utils.errors import SettingsError
-from utils.mongo import connection
 from utils.settings import load
 
 KEY, NEXT = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
@@ -24,25 +23,18 @@ NUMBER = 0.1234567890123
 
 
 @pytest.fixture(scope="module")
-def settings(mongo_uri, tmp_path_factory):
+def small(mongo_uri, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sealed")
     with small_model(mongo_uri, folder, SPEC + "id: ticket\nsubject: person\n") as found:
         yield found | {"API_KEYS": "a caller", "ADMIN_API_KEYS": ADMIN["X-API-Key"]}
 
 
 @pytest.fixture(scope="module")
-def service(settings, tmp_path_factory):
+def service(small, tmp_path_factory):
     state = tmp_path_factory.mktemp("state")
-    with Service(state, **settings, **SEALED, WEB_CONCURRENCY=1) as found:
+    with Service(state, **small, **SEALED, WEB_CONCURRENCY=1) as found:
         found.state = state
         yield found.wait_until_ready()
-
-
-@pytest.fixture
-def db(settings):
-    found = connection.connect(settings["MONGO_URI"], settings["MONGO_DB"])
-    yield found
-    connection.close(found)
 
 
 @pytest.fixture
@@ -50,28 +42,28 @@ def ticket():
     return f"marker-{uuid.uuid4().hex}"
 
 
-def ask(service, db, ticket, body):
+def ask(service, small_db, ticket, body):
     """Have predictions made; returns their ids when they are stored."""
     named = [{**row, "ticket": ticket, "person": ticket[-8:]} for row in body]
     status, answer = service.post("/predict", named, **ADMIN)
     assert status == 200
     ids = [one["prediction_id"] for one in answer["predictions"]]
-    wait_until(lambda: db["predictions"].count_documents({"_id": {"$in": ids}}) == len(ids))
+    wait_until(lambda: small_db["predictions"].count_documents({"_id": {"$in": ids}}) == len(ids))
     return ids
 
 
-def everything(db, folder):
+def everything(small_db, folder):
     """Return all that MongoDB and a state folder hold, as bytes."""
-    found = [bson.encode(one) for name in db.list_collection_names() for one in db[name].find()]
-    bucket = gridfs.GridFS(db)
-    found += [bucket.get(file["_id"]).read() for file in db["fs.files"].find()]
+    found = [bson.encode(one) for name in small_db.list_collection_names() for one in small_db[name].find()]
+    bucket = gridfs.GridFS(small_db)
+    found += [bucket.get(file["_id"]).read() for file in small_db["fs.files"].find()]
     return b"".join([*found, *(path.read_bytes() for path in Path(folder).rglob("*") if path.is_file())])
 
 
-def test_values_are_found_nowhere_and_shown_to_an_admin(service, db, ticket):
-    [one] = ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])
+def test_values_are_found_nowhere_and_shown_to_an_admin(service, small_db, ticket):
+    [one] = ask(service, small_db, ticket, [{"a": NUMBER, "b": 1.5}])
 
-    held = everything(db, service.state)
+    held = everything(small_db, service.state)
     shown = service.get(f"/predictions/{one}", **ADMIN)[1]
     page = service.get(f"/dashboard/small/predictions/{one}", **ADMIN)[1]
 
@@ -83,21 +75,21 @@ def test_values_are_found_nowhere_and_shown_to_an_admin(service, db, ticket):
     assert service.get(f"/predictions/{one}", **{"X-API-Key": "a caller"})[0] == 403
 
 
-def test_a_person_sees_what_is_kept_of_them(service, db, ticket):
-    ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])
+def test_a_person_sees_what_is_kept_of_them(service, small_db, ticket):
+    ask(service, small_db, ticket, [{"a": NUMBER, "b": 1.5}])
 
     [row] = service.get(f"/subjects/{ticket[-8:]}", **ADMIN)[1]["predictions"]
 
     assert (row["features"]["a"], row["kept"]["ticket"]) == (NUMBER, ticket)
 
 
-def test_drift_is_counted_and_models_learn_from_the_values(service, db, settings, ticket):
+def test_drift_is_counted_and_models_learn_from_the_values(service, small_db, small, ticket):
     drifted = [{"a": row["a"] + 50, "b": row["b"]} for row in rows(400, 3)]
-    ids = ask(service, db, ticket, drifted)
+    ids = ask(service, small_db, ticket, drifted)
     labels = [{"prediction_id": one, "label": row["y"]} for one, row in zip(ids, rows(400, 3), strict=True)]
     service.post("/labels", labels, **ADMIN)
 
-    own = {"STATE_DIR": service.state, **settings, **SEALED}
+    own = {"STATE_DIR": service.state, **small, **SEALED}
     report = json.loads(run("mlops", "monitor", "small", "--json", **own).stdout)
     learnt = run("mlops", "retrain", "small", "--promote", "never", "--json", **own)
     [check] = [one for one in report["features"] if one["feature"] == "a"]
@@ -107,12 +99,14 @@ def test_drift_is_counted_and_models_learn_from_the_values(service, db, settings
     assert json.loads(learnt.stdout)["trained_on"]["n_rows"] == 460
 
 
-def test_rows_from_before_and_under_an_old_key_are_sealed_with_the_first_one(service, db, settings, ticket):
+def test_rows_from_before_and_under_an_old_key_are_sealed_with_the_first_one(
+    service, small_db, small, ticket
+):
     person, kept = ticket[-8:], {"ticket": f"plain {ticket}"}
-    [one] = ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])
-    plain = db["predictions"].find_one({"_id": one}) | {"_id": f"{one} plain", "kept": kept}
-    db["predictions"].insert_one(plain | {"features": {"a": NUMBER, "b": 1.5}})
-    own = {"STATE_DIR": service.state, **settings, **SEALED}
+    [one] = ask(service, small_db, ticket, [{"a": NUMBER, "b": 1.5}])
+    plain = small_db["predictions"].find_one({"_id": one}) | {"_id": f"{one} plain", "kept": kept}
+    small_db["predictions"].insert_one(plain | {"features": {"a": NUMBER, "b": 1.5}})
+    own = {"STATE_DIR": service.state, **small, **SEALED}
 
     done = run("mlops", "seal", "--json", **own | {"ENCRYPTION_KEYS": f"{NEXT},{KEY}"})
     again = run("mlops", "seal", "--json", **own | {"ENCRYPTION_KEYS": NEXT})
@@ -127,10 +121,10 @@ def test_rows_from_before_and_under_an_old_key_are_sealed_with_the_first_one(ser
     run("mlops", "seal", **own | {"ENCRYPTION_KEYS": f"{KEY},{NEXT}"})
 
 
-def test_a_rotated_key_reads_what_the_old_one_wrote_and_a_lost_one_is_named(service, db, settings, ticket):
+def test_a_rotated_key_reads_what_the_old_one_wrote_and_a_lost_one_is_named(service, small_db, small, ticket):
     person = ticket[-8:]
-    ask(service, db, ticket, [{"a": NUMBER, "b": 1.5}])
-    own = {"STATE_DIR": service.state, **settings, "ENCRYPT_FIELDS": "a"}
+    ask(service, small_db, ticket, [{"a": NUMBER, "b": 1.5}])
+    own = {"STATE_DIR": service.state, **small, "ENCRYPT_FIELDS": "a"}
 
     rotated = run("mlops", "subjects", "export", person, **own, ENCRYPTION_KEYS=f"{NEXT},{KEY}")
     lost = run("mlops", "subjects", "export", person, **own, ENCRYPTION_KEYS=NEXT)
@@ -144,8 +138,8 @@ def test_a_rotated_key_reads_what_the_old_one_wrote_and_a_lost_one_is_named(serv
 @pytest.mark.parametrize(
     "given", [{"ENCRYPTION_KEYS": ""}, {"ENCRYPTION_KEYS": "short"}, {"ENCRYPT_FIELDS": "c"}]
 )
-def test_a_setting_that_cannot_be_used_stops_the_start_and_is_named(settings, given):
-    environ = {name: str(value) for name, value in (settings | SEALED | given).items()}
+def test_a_setting_that_cannot_be_used_stops_the_start_and_is_named(small, given):
+    environ = {name: str(value) for name, value in (small | SEALED | given).items()}
 
     with pytest.raises(SettingsError, match=next(iter(given))) as caught:
         build(load(environ, None))
