@@ -3,6 +3,7 @@
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 
 from tests.faults.overload import ROW, SLOW, gated_service
@@ -28,6 +29,12 @@ def probe(service):
     return HTTPConnection("127.0.0.1", service.port, timeout=30)
 
 
+def newly_seen(service):
+    """Return what ``readiness`` says to who was not connected before."""
+    with closing(probe(service)) as connection:
+        return readiness(connection)
+
+
 def n_stored(gated, ids):
     db = connection.connect(str(gated.settings["MONGO_URI"]), str(gated.settings["MONGO_DB"]))
     found = db["predictions"].count_documents({"_id": {"$in": ids}})
@@ -44,7 +51,7 @@ def test_a_stop_is_not_ready_at_once_and_ends_with_what_ran_answered_and_stored(
         wait_until(lambda: gated.n_waiting == 1)
 
         service.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: readiness(probe(service)) == REFUSED)
+        wait_until(lambda: newly_seen(service) == REFUSED)
         while_it_runs = [readiness(kept), running.done()]
         gated.open()
         status, body = running.result()
