@@ -13,13 +13,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
-from types import FrameType
 from urllib.error import HTTPError
 
 import click
@@ -34,6 +32,7 @@ from utils.mongo import connection, migrations
 from utils.mongo.connection import redacted
 from utils.mongo.history import HistoryStore
 from utils.settings import Settings, origins
+from utils.stopping import Stop, StopSignal
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +107,6 @@ class Machine:
         self._settings = settings
         self._is_demo = is_demo
         self._filled = settings.state_dir / DEMO_FILLED
-        self._is_stopping = threading.Event()
         self.url = f"http://{netloc(NEAREST.get(settings.host, settings.host), settings.port)}"
 
     def run(self) -> int:
@@ -117,15 +115,14 @@ class Machine:
         Raises SettingsError if somebody else listens on the port.
         """
         check_free(self._settings.host, self._settings.port)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
+        stop = StopSignal()
         with ExitStack() as stack:
             self._start_mongo(stack)
             self._migrate()
             if self._is_demo:
                 self._forget()
             web, clock = self._child(stack, "web", WEB), self._child(stack, "clock", CLOCK)
-            return self._watch([web, clock], self._first_work(stack))
+            return self._watch([web, clock], self._first_work(stack), stop)
 
     def _first_work(self, stack: ExitStack) -> Child | None:
         if self._is_demo:
@@ -150,9 +147,6 @@ class Machine:
         finally:
             connection.close(db)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._is_stopping.set()
-
     def _start_mongo(self, stack: ExitStack) -> None:
         uri, (origin, _) = self._settings.mongo_uri, origins(os.environ).get("mongo_uri", ("", ""))
         if uri is None:
@@ -174,10 +168,10 @@ class Machine:
         finally:
             connection.close(db)
 
-    def _watch(self, children: Sequence[Child], training: Child | None) -> int:
+    def _watch(self, children: Sequence[Child], training: Child | None, stop: Stop) -> int:
         """Keep everything running until stopped; returns 1 if something could not even start, else 0."""
         is_announced = False
-        while not self._is_stopping.wait(POLL_S):
+        while not stop.wait(POLL_S):
             for child in children:
                 if child.is_stillborn():
                     log.error("%s cannot start; see above", child.name)

@@ -1,9 +1,7 @@
 """``python -m mlops``: the clock, and what it does, by hand."""
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -32,6 +30,7 @@ from mlops.trainings import KINDS, PROMOTE, Kind, Promote
 from utils import embedded_mongo, logs
 from utils.mongo import connection, migrations
 from utils.settings import MASK, Settings, catalogue, load, origins
+from utils.stopping import StopSignal
 from utils.terminal import as_json, errors, progress_bar, say, user
 
 DRIFT_FOUND = GATE_FAILED = 2
@@ -51,20 +50,12 @@ def main() -> None:
 @as_json
 def clock(is_json: bool) -> None:
     """Run what is due, until stopped; any number of clocks may run. With --json each run is a line."""
-    stop = _stop_signal()
+    stop = StopSignal()
     with errors():
         preflight.check(load(os.environ))
     with _operations() as operations:
         told = (lambda run: say(run, "", is_json=True)) if is_json else None
         Clock(operations.jobs(), operations.services.job_runs, told).run_until(stop)
-
-
-def _stop_signal() -> threading.Event:
-    """Return what is set as soon as somebody wants this process to end."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 @main.command()
@@ -108,7 +99,7 @@ def demo() -> None:
         visitors = Visitors(made_up, made_up.run(progress_bar("demo")), settings)
         visitors.catch_up()
         (settings.state_dir / DEMO_FILLED).touch()
-        visitors.visit(_stop_signal())
+        visitors.visit(StopSignal())
 
 
 @main.command()

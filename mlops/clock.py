@@ -22,6 +22,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from utils.errors import SettingsError, UnavailableError
 from utils.mongo.job_runs import JobRunStore
+from utils.stopping import Stop
 from utils.time import now
 
 log = logging.getLogger(__name__)
@@ -71,9 +72,9 @@ class Clock:
         self._owner = f"{socket.gethostname()}/{os.getpid()}"
         self._started_at = now()
         self._one_at_a_time = threading.Lock()
-        self._stop = threading.Event()
+        self._stop: Stop = threading.Event()
 
-    def run_until(self, stop: threading.Event) -> None:
+    def run_until(self, stop: Stop) -> None:
         """Look at each due time and each sweep until ``stop`` is set; a running job is finished first.
 
         What is due then and not begun is left to the other clocks, or to the next one.

@@ -7,7 +7,6 @@ misses a visitor, as in life.
 import heapq
 import json
 import logging
-import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -16,6 +15,7 @@ import urllib3
 from mlops.demo import DAY, HOUR, N_DAYS, Demo, Row, Traffic
 from utils.errors import UnavailableError
 from utils.settings import Settings
+from utils.stopping import Stop
 from utils.time import now
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Visitors:
                 break
         self._demo.store()
 
-    def visit(self, stop: threading.Event) -> None:
+    def visit(self, stop: Stop) -> None:
         """Ask and label until ``stop`` is set."""
         for moment, traffic, rows in self._coming:
             if stop.wait(max(0.0, (moment - now()) / SECOND)):

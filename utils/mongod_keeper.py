@@ -29,6 +29,7 @@ from typing import IO
 MAX_LOG_BYTES = 8 * 2**20  # of which one older copy is kept
 LOG_CHECK_S = 60
 STOP_TIMEOUT_S = 30
+STOP_LOOK_S = 0.05
 SHORT_LIFE_S = 10
 MAX_PAUSE_S = 30
 PR_SET_PDEATHSIG = 1  # prctl(2), Linux only
@@ -43,7 +44,8 @@ class Keeper:
         self.command = command
         self.mongod_lock = mongod_lock
         self.uri_file = folder.parent / "mongo-uri"
-        self.stopping = threading.Event()
+        # No event: a signal that comes while its lock is held would wait for ever.
+        self.is_stopping = False
         self.mongod: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:
@@ -55,11 +57,17 @@ class Keeper:
         while True:
             begun = time.monotonic()
             code, error = self.run_once()
-            if self.stopping.is_set() or code == 0 or not self.uri_file.exists():
+            if self.is_stopping or code == 0 or not self.uri_file.exists():
                 break
             pause_s = 0.0 if time.monotonic() - begun > SHORT_LIFE_S else min(2 * pause_s + 1, MAX_PAUSE_S)
-            self.stopping.wait(pause_s)
+            self.pause(pause_s)
         (self.folder / "exit.json").write_text(json.dumps({"code": code, "errno": error}))
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless it is time to stop."""
+        ends_at = time.monotonic() + seconds
+        while not self.is_stopping and time.monotonic() < ends_at:
+            time.sleep(STOP_LOOK_S)
 
     def run_once(self) -> tuple[int | None, int | None]:
         """Run one mongod to its end; return its exit code, or the errno when it could not be started."""
@@ -75,13 +83,13 @@ class Keeper:
                 )
         except OSError as error:
             return None, error.errno
-        if self.stopping.is_set():
+        if self.is_stopping:
             self.mongod.terminate()
         return self.mongod.wait(), None
 
     def stop(self) -> None:
         """Ask mongod to stop; the main thread, which waits for it, then ends."""
-        self.stopping.set()
+        self.is_stopping = True
         if self.mongod is not None:
             self.mongod.terminate()
 
