@@ -9,8 +9,6 @@ out is the same for all: HTTP, the log.
 import json
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.scoring import best_of
 from data.tables import TABLES, make
 from model import spec as specs
 from model.answer import Judge
@@ -69,18 +68,6 @@ def trained(name: str) -> tuple[LoadedVersion, list[dict[str, Any]]]:
     return version, rows_of(usual.to_csv(index=False).encode(), version.spec, max(SIZES))
 
 
-def best_of(calls: Sequence[Callable[[], object]], n_calls: int) -> list[float]:
-    """Return the CPU seconds of each call, the best of some series."""
-    best = [float("inf")] * len(calls)
-    for _ in range(N_SERIES):
-        for i, call in enumerate(calls):
-            start = time.thread_time()
-            for _ in range(n_calls):
-                call()
-            best[i] = min(best[i], (time.thread_time() - start) / n_calls)
-    return best
-
-
 def _lines(name: str) -> list[str]:
     version, rows = trained(name)
     kinds = [
@@ -90,7 +77,7 @@ def _lines(name: str) -> list[str]:
     for size in SIZES:
         body = json.dumps(rows[:size]).encode()
         calls = [partial(one.answer, body) for one in kinds]
-        plain, sure, novel = best_of(calls, 400 // size + 5)
+        plain, sure, novel = best_of(N_SERIES, 400 // size + 5, *calls)
         micro = [f"{1e6 * seconds:.0f} µs" for seconds in (plain, sure - plain, novel - plain)]
         lines.append(f"| `{name}` | {size} | {' | '.join(micro)} |")
     return lines

@@ -22,16 +22,7 @@ _FAULTS: tuple[tuple[tuple[type[Exception], ...], int, str], ...] = (
     ((errors.InvalidSchemeHeaders,), 400, "Headers contradict each other about the scheme."),
     ((errors.UnsupportedTransferCoding,), 400, "Of transfer codings, only chunked is known here."),
     ((errors.InvalidHeader,), 400, "A header is malformed, or there are two where one may be."),
-    (
-        (
-            errors.InvalidChunkSize,
-            errors.ChunkMissingTerminator,
-            errors.InvalidChunkExtension,
-            errors.NoMoreData,
-        ),
-        400,
-        "The chunks of the body are malformed.",
-    ),
+    (_CHUNKS, 400, "The chunks of the body are malformed."),
 )
 UNREADABLE = (errors.ParseException, errors.NoMoreData)
 
