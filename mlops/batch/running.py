@@ -146,10 +146,10 @@ class Run:
             target = stack.enter_context(growing(self._request.output, self._compression))
             output = stack.enter_context(closing(self._format(order).writer(target)))
             for part, done in _Ordered(workers, order, self._parts(), summary):
-                self._keep(order.plan, part, done, output)
+                self._keep(order, part, done, output)
                 summary.add(done, is_logged=order.plan.is_logged)
                 on_part(part, done)
-        self._put_refused(summary)
+        self._put_refused(order.folder, summary)
         self._folder.remove()
         summary.seconds = round(perf_counter() - start, 3)
         return summary
@@ -160,15 +160,16 @@ class Run:
     def _order(self) -> Order:
         log = self._request.log
         secrets = (log.redaction_key, log.sealing) if log else ()
-        return Order(self._folder, self._begun(), self._kind, len(self._files) > 1, *secrets)
+        plan = self._begun()
+        return Order(self._folder.of(plan), plan, self._kind, len(self._files) > 1, *secrets)
 
-    def _keep(self, plan: Plan, part: Part, done: Done, output: Writer) -> None:
+    def _keep(self, order: Order, part: Part, done: Done, output: Writer) -> None:
         """Log what came of a part, and append it to the output while others are scored."""
         log = self._request.log
         if log is not None:
-            ship(self._folder, part.index, log.predictions)
-            ship_refusals(plan, part.index, done, log.refusals)
-        with self._folder.open(f"{part.index:06d}.{OUT}") as answers:
+            ship(order.folder, part.index, log.predictions)
+            ship_refusals(order.plan, part.index, done, log.refusals)
+        with order.folder.open(f"{part.index:06d}.{OUT}") as answers:
             output.add(answers)
 
     def _parts(self) -> Iterator[Part]:
@@ -180,8 +181,9 @@ class Run:
         content = msgspec.msgpack.encode(packed)
         join = self._folder.begun_anew if self._request.is_restart else self._folder.joined
         plan = join(self._plan(artifact.digest(content)))
-        if self._folder.read(MODEL_FILE) is None:
-            self._folder.write(MODEL_FILE, content)
+        folder = self._folder.of(plan)
+        if folder.read(MODEL_FILE) is None:
+            folder.write(MODEL_FILE, content)
         return plan
 
     def _plan(self, digest: str) -> Plan:
@@ -195,14 +197,15 @@ class Run:
             part_bytes=self._request.part_bytes,
             id=f"batch-{uuid.uuid4().hex}",
             first_id=prediction_ids(1)[0],
+            attempt=uuid.uuid4().hex,
         )
 
-    def _put_refused(self, summary: Summary) -> None:
+    def _put_refused(self, folder: WorkFolder, summary: Summary) -> None:
         bad = refused_path(self._request.output)
         if summary.refused:
             with growing(bad, None) as target:
                 output = TextWriter(target)
-                for part in self._folder.parts(summary.parts, BAD):
+                for part in folder.parts(summary.parts, BAD):
                     with part:
                         output.add(part)
             summary.refused_rows = bad

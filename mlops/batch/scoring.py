@@ -1,7 +1,7 @@
 """What a worker does with one part: read, check, score, write. Runs anywhere Dask runs it.
 
-The version comes from the folder of the run; its digest came with the order, from the process that verified
-the signature. So a worker needs neither MongoDB nor the signing key.
+The version comes from the folder of the attempt; its digest came with the order, from the process that
+verified the signature. So a worker needs neither MongoDB nor the signing key.
 """
 
 import uuid

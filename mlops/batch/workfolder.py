@@ -1,7 +1,8 @@
 """What a run has done already: a folder beside the output, on the same file system, until it is complete.
 
 ``run.json`` says which run it is. Each part leaves its answers, its refused rows, what is to be logged and,
-last of all, ``N.json`` with the counts: only what has one is done. Files appear whole or not at all.
+last of all, ``N.json`` with the counts: only what has one is done. Files appear whole or not at all. They are
+in a folder of the attempt: when a run is given up, a worker elsewhere may still be at a part of it.
 """
 
 import posixpath
@@ -44,6 +45,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         Prediction id of the first row; the others count up from it.
     refusals_id : str
         Under which refused rows are counted, ``id`` where it is empty.
+    attempt : str
+        Names the folder of its parts; another one each time a run is begun anew.
     """
 
     model: str
@@ -56,6 +59,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     first_id: str
     redacted: list[str] = []
     refusals_id: str = ""
+    attempt: str = ""
 
     def same_as(self, other: "Plan") -> bool:
         """Tell whether another run would do the same."""
@@ -95,7 +99,7 @@ class Packed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """The folder of one run."""
+    """The folder of one run, or within it the one of an attempt."""
 
     url: str
 
@@ -107,6 +111,10 @@ class WorkFolder:
 
     def __reduce__(self) -> Any:
         return WorkFolder, (self.url,)
+
+    def of(self, plan: Plan) -> "WorkFolder":
+        """Return the folder of the parts of this attempt."""
+        return WorkFolder(posixpath.join(self.url, plan.attempt))
 
     def path(self, name: str) -> str:
         """Return where a file is in its file system."""
@@ -167,8 +175,7 @@ class WorkFolder:
         """
         known = self.plan()
         if known is None:
-            self.write("run.json", msgspec.json.encode(plan))
-            return plan
+            return self._begin(plan)
         if not known.same_as(plan):
             raise ConflictError(
                 f"{self.url} is of a run that was interrupted, of another model, options or input."
@@ -181,6 +188,9 @@ class WorkFolder:
         with suppress(msgspec.MsgspecError):  # no run of this program: nothing of it can be found again
             known = self.plan()
             plan = plan if known is None else plan.after(known)
+        return self._begin(plan)
+
+    def _begin(self, plan: Plan) -> Plan:
         self._clear()
         self.write("run.json", msgspec.json.encode(plan))
         return plan

@@ -309,7 +309,7 @@ def test_a_killed_command_goes_on_where_it_was(settings, cluster, tmp_path):
         [sys.executable, "-m", *command], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, start_new_session=True
     )
     parts = tmp_path / "scored.csv.parts"
-    wait_until(lambda: parts.is_dir() and len(list(parts.glob("[0-9]*.json"))) > 2, 180)
+    wait_until(lambda: parts.is_dir() and len(list(parts.glob("*/[0-9]*.json"))) > 2, 180)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -85,6 +85,12 @@ def keeper_pid(state_dir):
     return int(shown.stdout)
 
 
+def kill_keeper(state_dir):
+    """Kill the keeper and wait until the kernel has ended it."""
+    os.kill(keeper_pid(state_dir), signal.SIGKILL)
+    eventually(lambda: not embedded_mongo._is_kept(state_dir / "mongo"))
+
+
 def port_of(uri):
     return int(uri.rpartition(":")[2].partition("/")[0])
 
@@ -257,8 +263,8 @@ def test_a_killed_mongod_comes_back_at_the_same_uri_with_its_data(tmp_path):
 
         os.kill(pid, signal.SIGKILL)
 
-        eventually(lambda: is_up(mongo.uri))
-        assert mongod_pid(tmp_path) != pid
+        pid_file = tmp_path / "mongo" / "data" / "mongod.lock"
+        eventually(lambda: pid_file.read_text().strip() not in ("", str(pid)) and is_up(mongo.uri))
         assert notes(mongo.uri) == ["kept"]
 
 
@@ -276,7 +282,7 @@ def test_a_mongod_that_somebody_stopped_stays_stopped_until_the_next_start(tmp_p
 def test_when_the_keeper_is_killed_the_next_start_works(tmp_path):
     with embedded_mongo.start(tmp_path) as mongo:
         write(mongo.uri, "kept")
-        os.kill(keeper_pid(tmp_path), signal.SIGKILL)
+        kill_keeper(tmp_path)
 
         with embedded_mongo.start(tmp_path) as again:
             assert notes(again.uri) == ["kept"]
@@ -285,7 +291,7 @@ def test_when_the_keeper_is_killed_the_next_start_works(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_mongod_ends_with_a_killed_keeper(tmp_path):
     with embedded_mongo.start(tmp_path):
-        os.kill(keeper_pid(tmp_path), signal.SIGKILL)
+        kill_keeper(tmp_path)
 
         eventually(lambda: not is_running(tmp_path))
 
@@ -296,6 +302,7 @@ def test_after_a_power_cut_what_was_acknowledged_is_there(tmp_path, user):
     write(uri, "acknowledged")
     for pid in (keeper_pid(tmp_path), mongod_pid(tmp_path), process.pid):
         os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not is_running(tmp_path))
 
     with embedded_mongo.start(tmp_path) as mongo:
         assert notes(mongo.uri) == ["acknowledged"]

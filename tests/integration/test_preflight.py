@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -138,7 +139,7 @@ def test_an_address_of_another_machine_is_named(tmp_path):
 def test_a_process_that_gives_up_at_its_start_ends_everything():
     hopeless = Child("hopeless", ("mlops", "no-such-command"))
 
-    assert Machine(Settings())._watch([hopeless], None) == 1
+    assert Machine(Settings())._watch([hopeless], None, threading.Event()) == 1
 
 
 @pytest.mark.parametrize(

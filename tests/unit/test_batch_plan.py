@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from mlops.batch.workfolder import Plan, WorkFolder
+from mlops.batch.workfolder import Done, Plan, WorkFolder
 
 GIVEN_UP = Plan(
     model="m", version="1", digest="d", is_logged=True, inputs=[("file:///a.csv", 9, "1")], part_bytes=100,
@@ -34,6 +34,26 @@ def test_other_answers_to_the_same_rows_have_other_ids_but_refusals_are_not_coun
 @pytest.mark.parametrize("changed", [{"inputs": [("file:///a.csv", 9, "2")]}, {"part_bytes": 50}])
 def test_other_rows_have_nothing_in_common(changed):
     assert begun_anew(**changed).after(GIVEN_UP) == begun_anew(**changed)
+
+
+def test_a_worker_that_is_late_with_a_run_that_was_given_up_changes_nothing(tmp_path):
+    folder = WorkFolder(f"file://{tmp_path}/a.parts")
+    late = folder.of(folder.joined(msgspec.structs.replace(GIVEN_UP, attempt="first")))
+    plan = folder.begun_anew(begun_anew(attempt="second", inputs=[("file:///a.csv", 9, "2")]))
+
+    late.finish(0, {"out": b"of other rows"}, Done(1, 1, 0, 0))
+
+    assert folder.of(plan).done(0) is None and folder.of(plan).read("000000.out") is None
+    assert folder.of(folder.joined(plan)).done(0) is None
+
+
+def test_what_a_late_worker_left_of_a_run_that_was_completed_is_no_part_of_the_next(tmp_path):
+    folder = WorkFolder(f"file://{tmp_path}/a.parts")
+    late = folder.of(folder.joined(GIVEN_UP))
+    folder.remove()
+    late.finish(0, {"out": b"of the run before"}, Done(1, 1, 0, 0))
+
+    assert folder.of(folder.joined(GIVEN_UP)).done(0) is None
 
 
 def test_whatever_stands_in_the_folder_can_be_given_up(tmp_path):
