@@ -25,6 +25,7 @@ USER = """
 import sys, signal, pathlib
 from utils import embedded_mongo
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests were started with
 with embedded_mongo.start(pathlib.Path(sys.argv[1])) as mongo:
     print(mongo.uri, flush=True)
     sys.stdin.read()
@@ -83,6 +84,11 @@ def keeper_pid(state_dir):
         ["ps", "-o", "ppid=", "-p", str(mongod_pid(state_dir))], check=True, capture_output=True, text=True
     )
     return int(shown.stdout)
+
+
+def is_stopped(pid):
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=True, capture_output=True, text=True)
+    return shown.stdout.startswith("T")
 
 
 def kill_keeper(state_dir):
@@ -191,6 +197,7 @@ def test_who_leaves_does_not_wait_for_an_end_that_a_newcomer_has_put_off(tmp_pat
     mongo = embedded_mongo.start(tmp_path)
     keeper = keeper_pid(tmp_path)
     os.kill(keeper, signal.SIGSTOP)  # so that the newcomer is surely there before the keeper sees nobody
+    eventually(lambda: is_stopped(keeper))
     leaving = threading.Thread(target=mongo.stop)
     leaving.start()
     eventually(lambda: mongo._users.closed)
