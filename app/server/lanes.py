@@ -64,9 +64,13 @@ class Lane:
     def _run(self, number: int) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                self._work(*job)
-            except Exception:  # the thread must go on, or the lane would be one thread short for ever
-                log.exception("a request ended with a fault of the server")
+                self._do(job)
             finally:
                 self._n_done[number] += 1
                 del job
+
+    def _do(self, job: tuple[Any, ...]) -> None:
+        try:
+            self._work(*job)
+        except Exception:  # the thread must go on, or the lane would be one thread short for ever
+            log.exception("a request ended with a fault of the server")

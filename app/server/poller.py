@@ -1,7 +1,8 @@
 """The thread that owns all connections of a worker: takes them, gathers requests, sends what is left to send.
 
 It never waits for one client, so neither slow bodies nor slow readers hold a thread. Everything here runs in
-that thread except ``settle``, by which those who answer give a connection back.
+that thread except ``settle``, by which those who answer give a connection back, and ``ask``. It may become
+another thread within ``handle``: what that raises leaves everything here in order.
 """
 
 import contextlib
@@ -79,10 +80,12 @@ class Poller:
         self._selector = selectors.DefaultSelector()
         self._connections: set[Connection] = set()
         self._n_buffered = 0
+        self._is_open = True
         self._is_listening = False
         self._listen_again_at = 0.0
         self._sweep_at = 0.0
-        self._errands: SimpleQueue[tuple[Callable[[Connection], None], Connection]] = SimpleQueue()
+        self._n_ready = 0
+        self._errands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._bell, self._bell_rope = os.pipe()
         for end in (self._bell, self._bell_rope):
             os.set_blocking(end, False)
@@ -93,15 +96,32 @@ class Poller:
         """Connections that are open."""
         return len(self._connections)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether no connection is open and none is taken any more."""
+        return not (self._is_open or self._connections)
+
+    @property
+    def n_ready(self) -> int:
+        """How many had something for us when this turn began."""
+        return self._n_ready
+
+    @property
+    def is_yielding(self) -> bool:
+        """Whether new connections are left to others for a moment, to be looked at again soon."""
+        return time.monotonic() < self._listen_again_at
+
     def watch(self, handle: Any, action: Callable[[], None]) -> None:
         """Call ``action`` whenever ``handle`` can be read."""
         self._selector.register(handle, selectors.EVENT_READ, action)
 
-    def turn(self, timeout_s: float, *, is_open: bool = True) -> None:
-        """Do what there is to do, waiting for it for ``timeout_s`` at most; take new ones if ``is_open``."""
-        is_yielding = is_open and time.monotonic() < self._listen_again_at
-        self._listen(is_open and not is_yielding)
-        for key, mask in self._selector.select(YIELD_S if is_yielding else timeout_s):
+    def turn(self, timeout_s: float) -> None:
+        """Do what there is to do, waiting for it for ``timeout_s`` at most."""
+        is_yielding = self._is_open and self.is_yielding
+        self._listen(self._is_open and not is_yielding)
+        events = self._selector.select(YIELD_S if is_yielding else timeout_s)
+        self._n_ready = len(events)
+        for key, mask in events:
             if not isinstance(key.data, Connection):
                 key.data()
             elif key.data in self._connections:  # another event of this turn may have closed it
@@ -138,16 +158,17 @@ class Poller:
             is_kept, is_sent = False, True
         if not (is_kept and is_sent):
             connection.is_ending = not is_kept
-            self._ask(self._send, connection)
+            self.ask(lambda: self._send(connection))
             return
         connection.deadline = time.monotonic() + self._keepalive_s
         connection.is_busy = False
         # Looked at after is_busy was unset: the poller looks the other way round, so one of the two sees it.
         if connection.is_parked or connection.incoming:
-            self._ask(self._resume, connection)
+            self.ask(lambda: self._resume(connection))
 
     def stop_listening(self) -> None:
         """Leave new connections to others; after the master's end this frees the address for the next one."""
+        self._is_open = False
         self._listen(False)
         for listener in self._listeners:
             listener.close()
@@ -161,18 +182,26 @@ class Poller:
         os.close(self._bell)
         os.close(self._bell_rope)
 
-    def _ask(self, action: Callable[[Connection], None], connection: Connection) -> None:
-        self._errands.put((action, connection))
+    def ask(self, errand: Callable[[], None]) -> None:
+        """Have something done by the thread that polls, soon. Called by any thread."""
+        self._errands.put(errand)
+        self._ring()
+
+    def _ring(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.write(self._bell_rope, b"\0")
 
     def _run_errands(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._bell, 4_096)
-        with contextlib.suppress(Empty):
+        try:
             while True:
-                action, connection = self._errands.get_nowait()
-                action(connection)
+                self._errands.get_nowait()()
+        except Empty:
+            pass
+        finally:
+            if not self._errands.empty():  # this thread polls no more; the next one is to see to the rest
+                self._ring()
 
     def _sweep(self, now: float) -> None:
         self._siblings.tell(self.n_connections)

@@ -6,18 +6,13 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from app import problems
+from app.server.heads import target
 
 RETRY_AFTER_S = 1
 # So much of a path is repeated.
 MAX_PATH = 2_048
 
 _REQUEST_ID = re.compile(rb"\r\nx-request-id:[ \t]*([A-Za-z0-9._:/+=@-]{1,128})[ \t]*\r\n", re.IGNORECASE)
-
-
-def target(request: bytes) -> bytes:
-    """Return the target of a request's first line, or nothing where there is none."""
-    line = request[: request.find(b"\r\n")].split(b" ", 2)
-    return line[1] if len(line) == 3 else b""
 
 
 def overloaded(request: bytes) -> bytes:

@@ -60,6 +60,17 @@ def test_excess_is_refused_with_a_time_to_try_again(service, blocked):
     assert "MAX_PENDING" in answer.json()["detail"]
 
 
+def test_predictions_that_take_long_hold_up_no_others(gated, service):
+    with ThreadPoolExecutor(N_PENDING) as threads:
+        waiting = [threads.submit(service.post, "/predict", SLOW) for _ in range(N_PENDING - 1)]
+        wait_until(lambda: gated.n_waiting == N_PENDING - 1)
+        found = [service.post("/predict", ROW)[0] for _ in range(50)]
+        gated.open()
+
+    assert found == [200] * 50
+    assert [one.result()[0] for one in waiting] == [200] * (N_PENDING - 1)
+
+
 def test_what_was_accepted_is_answered_and_then_there_is_room_again(gated, service, blocked):
     refused = service.post("/predict", ROW)[0]
     gated.open()

@@ -119,6 +119,33 @@ def test_a_client_that_goes_while_its_answer_is_sent_ends_nothing_else(serve):
     assert server.poller.n_connections == 0
 
 
+def test_errands_behind_one_that_raises_are_done_in_the_next_turn(serve):
+    server, done = serve(2), []
+
+    def leave():
+        raise InterruptedError
+
+    server.poller.ask(leave)
+    server.poller.ask(lambda: done.append(1))
+    with pytest.raises(InterruptedError):
+        server.poller.turn(1)
+    server.poller.turn(1)
+
+    assert done == [1]
+
+
+def test_it_is_done_when_it_takes_no_more_and_the_last_connection_is_closed(serve):
+    server = serve(2)
+    server.connect()
+    server.poller.stop_listening()
+    assert not server.poller.is_done
+
+    server.poller.expire(0.0)
+    server.turn()
+
+    assert server.poller.is_done
+
+
 def test_an_answer_to_head_has_no_body():
     head = refusals.overloaded(b"HEAD / HTTP/1.1\r\n\r\n")
 
