@@ -27,9 +27,11 @@ class LabelReader:
         self._spec = spec
         self._unknown = frozenset(key for label in spec.target.unknown for key in spellings(label))
         self._codes: dict[str, int] = {}
-        for read in (spellings, _loose_keys):  # an exact match wins over one by meaning
-            for code, label in enumerate(spec.labels):
-                for key in read(label):
+        exact, loose = map(spellings, spec.labels), map(_loose_keys, spec.labels)
+        named = ([name] for name in spec.class_names)  # what answers say
+        for written_as in (exact, named, loose):  # an exact match wins over one by meaning
+            for code, keys in enumerate(written_as):
+                for key in keys:
                     self._codes.setdefault(key, code)
 
     def read(self, value: object) -> float:

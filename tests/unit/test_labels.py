@@ -35,6 +35,13 @@ def test_text_labels_are_themselves_only():
         ours.read(1)
 
 
+def test_a_class_may_be_called_by_the_name_that_answers_give_it():
+    ours = reader(classes="{0: low, 1: high, 2: '0', 3: 'yes'}")
+
+    assert [ours.label(value) for value in ("low", "high", "0", "3")] == [0, 1, 0, 3]
+    assert (ours.label("yes"), ours.label("true")) == (3, 1)
+
+
 @pytest.mark.parametrize("value", [2, "reggaeton", None, [], float("nan"), {}])
 def test_a_value_that_is_no_label_is_refused(value):
     with pytest.raises(UnknownLabelError, match="is none of the labels 0, 1"):
