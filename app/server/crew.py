@@ -106,7 +106,7 @@ class Crew(Lane):
     def start(self) -> None:
         """Start the threads; one leads."""
         super().start()
-        self._have_led()
+        self._appoint()
 
     def do_or_offer(self, *job: Any) -> bool:
         """Do a job at once if it is likely to be quick, else ``offer`` it. Only the leader may call this.
@@ -140,7 +140,7 @@ class Crew(Lane):
             return True
         if self._term.is_at_work:
             if self._term.end():
-                self._have_led()
+                self._appoint()
             return True
         self._is_watched = False
         # Looked at after it was unset: the leader looks the other way round, so one of the two sees it.
@@ -162,7 +162,8 @@ class Crew(Lane):
         while not self._has_ended.wait(every_s) and time.monotonic() < deadline:
             self.look()
 
-    def _have_led(self) -> None:
+    def _appoint(self) -> None:
+        """Have some thread lead."""
         # Nobody leads now, so nobody else writes this count.
         self._n_offered += 1
         self._jobs.put(LEAD)
@@ -174,6 +175,7 @@ class Crew(Lane):
         return self.n_pending < min(self._n_followers, self._max_pending)  # so one is there to lead on
 
     def _learn(self, seconds: float) -> None:
+        # Who was relieved does so, too. What two threads write at once is no worse a guess.
         self._mean_s += (min(seconds, MAX_COUNTED_S) - self._mean_s) * SMOOTHING
         if self._mean_s > QUICK_S:
             self._mean_s, self._n_to_hand_over = 0.0, N_HANDED_OVER
@@ -194,4 +196,5 @@ class Crew(Lane):
             return
         except Exception as error:  # noqa: BLE001  raised by `check`: without a leader the process is of no use
             self._fault = error
+            self._wake()
         self._has_ended.set()

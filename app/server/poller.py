@@ -1,8 +1,8 @@
 """The thread that owns all connections of a worker: takes them, gathers requests, sends what is left to send.
 
 It never waits for one client, so neither slow bodies nor slow readers hold a thread. Everything here runs in
-that thread except ``settle``, by which those who answer give a connection back, and ``ask``. It may become
-another thread within ``handle``: what that raises leaves everything here in order.
+that thread but ``ask`` and ``settle``, by which those who answer give a connection back. Another thread may
+take its place while ``handle`` is called: nothing here is touched behind that call, which raises in the end.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from app.server.connection import STALL_S, Connection, Stage
-from app.server.framing import FramingError
+from app.server.framing import FramingError, Incoming
 from app.server.siblings import Siblings
 
 # How long a request may take to arrive, from its first byte to its last.
@@ -84,12 +84,12 @@ class Poller:
         self._is_listening = False
         self._listen_again_at = 0.0
         self._sweep_at = 0.0
-        self._n_ready = 0
+        self._n_ready, self._turn_at = 0, 0.0
         self._errands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._bell, self._bell_rope = os.pipe()
         for end in (self._bell, self._bell_rope):
             os.set_blocking(end, False)
-        self.watch(self._bell, self._run_errands)
+        self.watch(self._bell, self._hear_bell)
 
     @property
     def n_connections(self) -> int:
@@ -107,6 +107,11 @@ class Poller:
         return self._n_ready
 
     @property
+    def turn_s(self) -> float:
+        """For how long this turn has lasted."""
+        return time.monotonic() - self._turn_at
+
+    @property
     def is_yielding(self) -> bool:
         """Whether new connections are left to others for a moment, to be looked at again soon."""
         return time.monotonic() < self._listen_again_at
@@ -119,13 +124,17 @@ class Poller:
         """Do what there is to do, waiting for it for ``timeout_s`` at most."""
         is_yielding = self._is_open and self.is_yielding
         self._listen(self._is_open and not is_yielding)
-        events = self._selector.select(YIELD_S if is_yielding else timeout_s)
-        self._n_ready = len(events)
+        is_asked = not self._errands.empty()
+        events = self._selector.select(0.0 if is_asked else YIELD_S if is_yielding else timeout_s)
+        self._n_ready, self._turn_at = len(events), time.monotonic()
         for key, mask in events:
             if not isinstance(key.data, Connection):
                 key.data()
             elif key.data in self._connections:  # another event of this turn may have closed it
                 self._on_event(key.data, mask)
+        # Those of now: what they bring about waits for another turn, so that none comes before all others.
+        for _ in range(self._errands.qsize()):
+            self._errands.get_nowait()()
         if (now := time.monotonic()) >= self._sweep_at:
             self._sweep_at = now + SWEEP_S
             self._sweep(now)
@@ -174,13 +183,11 @@ class Poller:
             listener.close()
 
     def close(self) -> None:
-        """Close everything."""
+        """Close everything but the bell: who is late with an answer still rings it."""
         for connection in list(self._connections):
             self._close(connection)
         self.stop_listening()
         self._selector.close()
-        os.close(self._bell)
-        os.close(self._bell_rope)
 
     def ask(self, errand: Callable[[], None]) -> None:
         """Have something done by the thread that polls, soon. Called by any thread."""
@@ -191,17 +198,9 @@ class Poller:
         with contextlib.suppress(BlockingIOError):
             os.write(self._bell_rope, b"\0")
 
-    def _run_errands(self) -> None:
+    def _hear_bell(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._bell, 4_096)
-        try:
-            while True:
-                self._errands.get_nowait()()
-        except Empty:
-            pass
-        finally:
-            if not self._errands.empty():  # this thread polls no more; the next one is to see to the rest
-                self._ring()
 
     def _sweep(self, now: float) -> None:
         self._siblings.tell(self.n_connections)
@@ -305,12 +304,11 @@ class Poller:
     def _hand_over(self, connection: Connection) -> None:
         """Have the next request answered if all of it is there."""
         try:
-            request = connection.incoming.take()
+            request = self._take(connection.incoming)
         except FramingError as error:
             self._refuse(connection, error)
             return
         if request is not None:
-            self._n_buffered -= len(request)
             connection.n_requests += 1
             connection.is_busy = True
             self._handle(connection, request)
@@ -320,6 +318,14 @@ class Poller:
             with contextlib.suppress(OSError):
                 connection.sock.flush()
 
+    def _take(self, incoming: Incoming) -> bytes | None:
+        """Take the next request, and count what it was and what was thrown away before it."""
+        n_before = len(incoming)
+        try:
+            return incoming.take()
+        finally:
+            self._n_buffered -= n_before - len(incoming)
+
     def _park(self, connection: Connection) -> None:
         """Look away from a client that sends more before it has its answer."""
         connection.is_parked = True
@@ -328,7 +334,7 @@ class Poller:
             self._resume(connection)
 
     def _resume(self, connection: Connection) -> None:
-        if connection.is_busy or connection not in self._connections:
+        if connection.is_busy or connection.sock.is_waiting or connection not in self._connections:
             return
         self._look_at(connection, selectors.EVENT_READ)
         if connection.incoming:
@@ -356,7 +362,8 @@ class Poller:
             self._linger(connection)
         else:
             connection.deadline = time.monotonic() + self._keepalive_s
-            self._resume(connection)
+            # Not at once: a client may have sent hundreds that are all refused.
+            self.ask(lambda: self._resume(connection))
 
     def _linger(self, connection: Connection) -> None:
         """Say that nothing follows, and throw away what still comes: closing at once may cost the answer."""

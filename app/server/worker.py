@@ -35,8 +35,10 @@ from app.server.siblings import Siblings
 from utils.settings import Settings
 
 TURN_S = 1.0
-# A request that holds up the poller does so for twice this time at most.
+# A request that holds up the poller does so for twice this time at most,
 LOOK_S = 0.005
+# and many that are answered in one turn of it for not much longer than this.
+ANSWERING_S = 0.02
 LAST_TURN_S = 0.05
 # So long may the thread that ships keep the interpreter from one that answers; usually it is 5 ms.
 SWITCH_S = 0.001
@@ -89,13 +91,13 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _make_lanes(self, settings: Settings) -> None:
         self._max_pending = settings.max_pending
         # Who waits for the disk or for MongoDB may as well do so together with others.
-        self._is_waiting = settings.spool_fsync or settings.rate_limit_storage != "memory"
+        self._may_wait = settings.spool_fsync or settings.rate_limit_storage != "memory"
         self._predictions = Crew(
             "predict",
             self.cfg.threads,
             settings.max_pending,
             self._answer,
-            poll=lambda: self._poller.turn(TURN_S),
+            poll=lambda: self._poller.turn(TURN_S if self.alive else LAST_TURN_S),
             wake=self._wake,
         )
         # Two, as who asks whether this process lives must not wait for what readiness looks at.
@@ -125,9 +127,12 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         lanes = (self._predictions, self._live, self._ready, self._rest)
         for lane in lanes:
             lane.start()
-        while self.alive and self.ppid == os.getppid():
-            self._watch(TURN_S)
-        self._finish()
+        try:
+            while self.alive and self.ppid == os.getppid():
+                self._watch(TURN_S)
+            self._finish()
+        finally:  # at SIGQUIT, too
+            self._poller.ask(self._predictions.resign)
         for lane in lanes:
             lane.stop()
 
@@ -149,6 +154,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Answer what is under way; who keeps a connection has a moment to notice that it closes."""
         deadline = time.monotonic() + max(LINGER_S, self.cfg.graceful_timeout - STORE_S)
         self._poller.ask(self._take_no_more)
+        # The poller's thread does it all; this one looks at what is left, and closes when that one has ended.
         while not self._poller.is_done and time.monotonic() < deadline:
             self._watch(LAST_TURN_S)
         self._poller.ask(self._predictions.resign)
@@ -173,11 +179,13 @@ class Worker(GunicornWorker):  # type: ignore[misc]  # gunicorn ships no types
         return lane.offer(connection, request)
 
     def _is_quick(self, request: bytes) -> bool:
-        return len(request) <= SMALL_BYTES and not (self._is_waiting or heads.may_be_repeated(request))
+        return len(request) <= SMALL_BYTES and not (self._may_wait or heads.may_be_repeated(request))
 
     def _has_time(self) -> bool:
-        """Tell whether nobody is to be let in and no more came at once than may be pending."""
-        return not self._poller.is_yielding and self._poller.n_ready <= self._max_pending
+        """Tell whether the poller may stay with a request: nobody is held up, and none is to be refused."""
+        poller = self._poller
+        is_free = poller.turn_s < ANSWERING_S and not poller.is_yielding
+        return is_free and poller.n_ready <= self._max_pending
 
     def _lane(self, request: bytes) -> Lane:
         path, _, query = heads.target(request).partition(b"?")

@@ -64,3 +64,39 @@ def test_a_stop_is_not_ready_at_once_and_ends_with_what_ran_answered_and_stored(
     assert while_it_runs in [[(503, ["stopping"]), False], [REFUSED, False]]
     assert (status, code, stored) == (200, 0, 2)
     assert not list((tmp_path / "service" / "spool").glob("*.sqlite*"))
+
+
+def n_answered(service):
+    """Return how many rows were answered, by the service's own count."""
+    return service.get("/readyz")[1]["log"]["answered"]
+
+
+def ask_until_gone(service):
+    """Ask over a new connection each time, until nobody answers; return the ids of all answers."""
+    ids = []
+    while True:
+        with closing(probe(service)) as connection:
+            try:
+                connection.request("POST", "/predict", json.dumps(ROW), {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                ids += [one["prediction_id"] for one in json.loads(answer.read())["predictions"]]
+            except (OSError, HTTPException):
+                return ids
+
+
+def test_a_stop_among_new_connections_loses_nothing_that_was_answered(tmp_path):
+    with (
+        gated_service(tmp_path, WEB_CONCURRENCY=2, MAX_PENDING=64) as gated,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        service = gated.service
+        asking = [threads.submit(ask_until_gone, service) for _ in range(6)]
+        wait_until(lambda: n_answered(service) > 300)
+        service.process.send_signal(signal.SIGTERM)
+        code = service.process.wait(ENDS_WITHIN_S)
+        ids = [one for thread in asking for one in thread.result()]
+        stored = n_stored(gated, ids)
+
+    assert code == 0 and len(ids) > 300
+    assert stored == len(ids)
+    assert "Traceback" not in service.log_path.read_text()

@@ -186,6 +186,7 @@ def test_a_leader_that_fails_is_told(world):
     crew.found.put("fail")
     crew.crew.wait_for_end(0.01, 10)
 
+    assert crew.n_wakes == 1
     with pytest.raises(OSError, match="no more events"):
         crew.crew.check()
 
@@ -213,6 +214,6 @@ def test_jobs_are_done_once_however_often_leaders_are_relieved(world, monkeypatc
             crew.gate.release()
 
     wait_until(lambda: len(crew.done) + len(crew.refused) == len(jobs))
-    assert crew.n_relieved > 100
+    assert crew.n_relieved > 0
     assert sorted(str(job) for job, _ in crew.done) == sorted(map(str, jobs))
     wait_until(lambda: crew.crew.n_pending == 0)

@@ -1,6 +1,9 @@
 """Whom the poller closes when it has no room, and what it says to those whose request never ends."""
 
 import socket
+import threading
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 
@@ -18,15 +21,24 @@ class Server:
     def __init__(self, max_connections):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.asked, self.clients = [], []
+        self.answers_at_once = self.refuses_all = False
         self.poller = Poller(
             [self.listener],
             Siblings(),
-            lambda connection, request: self.asked.append(connection),
+            self._handle,
             self._refuse,
             keepalive_s=75,
             max_connections=max_connections,
             max_body_bytes=1_000,
         )
+
+    def _handle(self, connection, request):
+        self.asked.append(connection)
+        if self.refuses_all:
+            self.poller.reject(connection, refusals.overloaded(request), is_last=False)
+        elif self.answers_at_once:
+            connection.sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            self.poller.settle(connection, is_kept=True)
 
     def _refuse(self, connection, error):
         answer = refusals.problem(error.status, error.detail, b"", is_last=True)
@@ -132,6 +144,83 @@ def test_errands_behind_one_that_raises_are_done_in_the_next_turn(serve):
     server.poller.turn(1)
 
     assert done == [1]
+
+
+def test_errands_behind_one_that_takes_long_are_done_by_who_polls_next(serve):
+    server, begun, done, go_on = serve(2), threading.Event(), [], threading.Event()
+
+    def wait():
+        begun.set()
+        assert go_on.wait(30)
+        raise InterruptedError
+
+    def poll():
+        with suppress(InterruptedError):
+            server.poller.turn(1)
+
+    server.poller.ask(wait)
+    server.poller.ask(lambda: done.append(1))
+    held_up = threading.Thread(target=poll)
+    held_up.start()
+    assert begun.wait(30)
+    server.poller.turn(1)
+
+    assert done == [1]
+    go_on.set()
+    held_up.join()
+
+
+def test_who_comes_in_the_turn_in_which_it_stops_to_listen_is_no_fault(serve):
+    server = serve(2)
+    server.poller.turn(0)
+    server.poller.ask(server.poller.stop_listening)
+    server.clients.append(socket.create_connection(server.listener.getsockname(), 10))
+
+    server.poller.turn(1)
+
+    assert server.poller.n_connections == 1
+
+
+def test_requests_that_come_all_at_once_are_answered_a_turn_each(serve):
+    server = serve(2)
+    server.answers_at_once = True
+    server.connect()
+    server.clients[0].sendall(GET * 20)
+    counts = []
+    while len(server.asked) < 20:
+        server.poller.turn(1)
+        counts.append(len(server.asked))
+
+    # One that was read in a turn, and one that waited in it.
+    assert max(after - before for before, after in pairwise([0, *counts])) <= 2
+
+
+def test_hundreds_of_requests_that_are_refused_are_told_so_one_after_another(serve):
+    server = serve(2)
+    server.refuses_all = True
+    client = server.connect()
+    client.sendall(GET * 400)
+    client.settimeout(0)
+    received = b""
+    while received.count(b"HTTP/1.1 503 ") < 400:
+        server.poller.turn(1)
+        with suppress(BlockingIOError):
+            received += client.recv(1_000_000)
+
+    assert server.poller.n_connections == 1
+
+
+def test_what_is_thrown_away_before_a_request_is_not_counted_for_ever(serve):
+    server = serve(2)
+    server.connect(b"\r\n" * 3_000 + GET)
+    assert len(server.asked) == 1
+
+    for sock in server.clients:
+        sock.close()
+    server.poller.settle(server.asked[0], is_kept=True)
+    server.turn()
+
+    assert (server.poller.n_connections, server.poller._n_buffered) == (0, 0)
 
 
 def test_it_is_done_when_it_takes_no_more_and_the_last_connection_is_closed(serve):
