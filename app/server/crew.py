@@ -7,15 +7,12 @@ if it had been handed over. After Schmidt et al., "Leader/Followers", in: Patter
 Architecture, vol. 2 (Wiley 2000).
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from app.server.lanes import Lane
-
-log = logging.getLogger(__name__)
 
 # Jobs that take longer on average are better done beside polling: they wait, or give others the interpreter.
 QUICK_S = 0.003
